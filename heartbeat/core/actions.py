@@ -1,0 +1,89 @@
+"""What the core wants done. The daemon's executor and the simulator's world obey; neither adds a decision."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _hbfast.codec import Message
+    from heartbeat.core.settings import Resource
+
+# Transmit.priority: a newer STATUS replaces one still waiting for the line; URGENT (release, hand-over) goes first.
+STATUS, NORMAL, URGENT = 0, 1, 2
+
+# Note.severity, in the original's words
+DEBUG, INFO, NOTICE, WARN, ERROR, CRIT = range(6)
+SEVERITIES = ("debug", "info", "notice", "WARN", "ERROR", "CRIT")
+
+# RunAgent.verb
+START, STOP, ANNOUNCE = "start", "stop", "announce"
+
+
+class Transmit:
+    """Send on every medium that is up. The message holds all fields but `auth`, which the executor's encoder adds."""
+
+    __slots__ = ("message", "priority")
+
+    def __init__(self, message: Message, priority: int = NORMAL) -> None:
+        self.message = message
+        self.priority = priority
+
+
+class RunAgent:
+    """Run a resource agent. run: a number, never reused, answered by one `AgentExited`.
+
+    ANNOUNCE (tell the neighbours again; only addresses do anything) has run 0 and is not answered, nor is any run of
+    a notifier.
+    """
+
+    __slots__ = ("group", "resource", "run", "verb")
+
+    def __init__(self, run: int, group: str, resource: Resource, verb: str) -> None:
+        self.run = run
+        self.group = group
+        self.resource = resource
+        self.verb = verb
+
+
+class KillAgent:
+    """Run number `run` took too long: kill its process group. `AgentExited` still follows."""
+
+    __slots__ = ("run",)
+
+    def __init__(self, run: int) -> None:
+        self.run = run
+
+
+class Reply:
+    """Answer a `Request`. text: for the operator, one line."""
+
+    __slots__ = ("number", "ok", "text")
+
+    def __init__(self, number: int, ok: bool, text: str) -> None:
+        self.number = number
+        self.ok = ok
+        self.text = text
+
+
+class Note:
+    """A line for the log."""
+
+    __slots__ = ("severity", "text")
+
+    def __init__(self, severity: int, text: str) -> None:
+        self.severity = severity
+        self.text = text
+
+
+class Stop:
+    """All is released and said: end the daemon."""
+
+    __slots__ = ()
+
+
+class Reboot:
+    """A resource would not stop and the operator chose `on_stop_failure reboot`."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason

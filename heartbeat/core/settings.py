@@ -1,0 +1,125 @@
+"""What the core must know of the operator's configuration, in the core's own units.
+
+Built once by `heartbeat.config` (at start and at each reload) and never changed afterwards. Times are nanoseconds and
+are already divided where a demonstration runs the clock faster; names are lower case.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MILLISECOND = 1_000_000
+SECOND = 1_000_000_000
+
+# auto_failback
+FAILBACK_OFF, FAILBACK_ON, FAILBACK_LEGACY = 0, 1, 2
+FAILBACK_NAMES = ("off", "on", "legacy")
+
+
+class Resource:
+    """One word of a haresources line.
+
+    word: as the operator wrote it (`IPaddr::10.0.0.254`); name: the agent's; arguments: after it, unquoted.
+    notifier: neither its failure nor its slowness ever touches the group (MailTo).
+    """
+
+    __slots__ = ("arguments", "name", "notifier", "start_timeout_ns", "stop_timeout_ns", "word")
+
+    def __init__(
+        self,
+        word: str,
+        name: str,
+        arguments: Sequence[str] = (),
+        *,
+        notifier: bool = False,
+        start_timeout_ns: int = 60 * SECOND,
+        stop_timeout_ns: int = 30 * SECOND,
+    ) -> None:
+        self.word = word
+        self.name = name
+        self.arguments = tuple(arguments)
+        self.notifier = notifier
+        self.start_timeout_ns = start_timeout_ns
+        self.stop_timeout_ns = stop_timeout_ns
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Resource)
+            and (self.name, self.arguments) == (other.name, other.arguments)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.arguments))
+
+    def __repr__(self) -> str:
+        return f"Resource({self.word!r})"
+
+
+class Group:
+    """One line of haresources: resources that move together. key: its first resource word, unique in the file."""
+
+    __slots__ = ("key", "preferred", "resources")
+
+    def __init__(self, key: str, preferred: str, resources: Sequence[Resource]) -> None:
+        self.key = key
+        self.preferred = preferred
+        self.resources = tuple(resources)
+
+    def __repr__(self) -> str:
+        return f"Group({self.key!r}, {self.preferred!r}, {self.resources!r})"
+
+
+class Settings:
+    """Everything the core needs. See the module's opening for units; `media` are unique names in ha.cf's order.
+
+    resources_digest, timing_digest: eight hex digits each over the normalised haresources and over the times and node
+    list of ha.cf; two nodes whose digests differ run on different files.
+    divisor: all times, the core's own constants too, run this many times faster (1 for operators).
+    """
+
+    __slots__ = (
+        "auto_failback", "deadtime_ns", "divisor", "failback_delay_ns", "groups", "hopfudge", "initdead_ns",
+        "keepalive_ns", "max_rexmit_delay_ns", "media", "node", "nodes", "reboot_on_stop_failure",
+        "resources_digest", "timing_digest", "uuid", "warntime_ns",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        nodes: Sequence[str],
+        uuid: bytes,
+        media: Sequence[str],
+        groups: Sequence[Group] = (),
+        keepalive_ns: int = SECOND,
+        deadtime_ns: int = 30 * SECOND,
+        warntime_ns: int = 15 * SECOND,
+        initdead_ns: int = 30 * SECOND,
+        auto_failback: int = FAILBACK_OFF,
+        failback_delay_ns: int = 0,
+        max_rexmit_delay_ns: int = 250 * MILLISECOND,
+        hopfudge: int = 1,
+        reboot_on_stop_failure: bool = False,
+        resources_digest: str = "00000000",
+        timing_digest: str = "00000000",
+        divisor: int = 1,
+    ) -> None:
+        self.node = node
+        self.nodes = tuple(nodes)
+        self.uuid = uuid
+        self.media = tuple(media)
+        self.groups = tuple(groups)
+        self.keepalive_ns = keepalive_ns
+        self.deadtime_ns = deadtime_ns
+        self.warntime_ns = warntime_ns
+        self.initdead_ns = initdead_ns
+        self.auto_failback = auto_failback
+        self.failback_delay_ns = failback_delay_ns
+        self.max_rexmit_delay_ns = max_rexmit_delay_ns
+        self.hopfudge = hopfudge
+        self.reboot_on_stop_failure = reboot_on_stop_failure
+        self.resources_digest = resources_digest
+        self.timing_digest = timing_digest
+        self.divisor = divisor
