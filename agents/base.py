@@ -1,0 +1,89 @@
+"""What an agent is. `heartbeat.agents` says how one is found.
+
+Rules: starting what runs and stopping what does not are successes. Exit codes are OCF's (0 success, 1 failure,
+2 arguments, 7 not running …), as the original's agents had them.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SUCCESS, FAILURE, BAD_ARGUMENTS, UNIMPLEMENTED, NOT_RUNNING = 0, 1, 2, 3, 7
+
+MILLISECOND = 1_000_000
+# When a new holder of an address tells the neighbours, counted from the moment it took it: at once, and again for those
+# who were just then busy, or behind a switch that was still learning. Whoever releases the address cancels the rest.
+ANNOUNCEMENTS_NS = (0, 200 * MILLISECOND, 1000 * MILLISECOND, 2000 * MILLISECOND)
+
+
+class AgentError(Exception):
+    """An agent could not do what it was told. code: an exit code; text: for the operator, one line."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+class Agent:
+    """name, arguments: from haresources; origin: which code it is, for the log."""
+
+    kind = ""
+
+    def __init__(self, name: str, arguments: Sequence[str], origin: str = "built in") -> None:
+        self.name = name
+        self.arguments = tuple(arguments)
+        self.origin = origin
+
+
+class InlineAgent(Agent):
+    """Runs inside the daemon: every method is a few system calls on sockets that are open already, and never waits.
+
+    All but `status` raise AgentError. announcements_ns: when, after `start`, to call `announce` (counted from the
+    start); to be cancelled before `stop`.
+    """
+
+    kind = "inline"
+    announcements_ns: tuple[int, ...] = ANNOUNCEMENTS_NS
+
+    def prepare(self) -> None:
+        """Find and warm whatever `start` needs. What cannot be found yet, `start` looks for again."""
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        raise NotImplementedError
+
+    def announce(self) -> None:
+        """Tell the neighbours once, now."""
+
+    def status(self) -> bool:
+        raise NotImplementedError
+
+
+class SpawnedAgent(Agent):
+    """Runs as a child process, `command(verb)` for the verbs start, stop and status.
+
+    detached: it outlives the daemon, and nobody waits for it. environment: what its process needs beyond what every
+    child gets. asks_status: before a start, `command("status")` is run with its output captured, and the start left
+    out if `running` says so.
+    """
+
+    kind = "spawned"
+    detached = False
+    asks_status = False
+
+    def __init__(self, name: str, arguments: Sequence[str], origin: str = "built in") -> None:
+        super().__init__(name, arguments, origin)
+        self.environment: dict[str, str] = {}
+
+    def command(self, verb: str) -> list[str]:
+        """The argument list: element 0 is a path, and no shell reads it."""
+        raise NotImplementedError
+
+    def running(self, code: int, output: str) -> bool | None:
+        """What the exit code and standard output of `command("status")` mean; None: this agent cannot say."""
+        raise NotImplementedError

@@ -1,0 +1,274 @@
+"""This machine's network as an address agent sees it: interfaces, addresses, and which network an address belongs to.
+
+Rules:
+* All sockets are opened once, at start, and shared by all agents (`shared`): nothing on the path of a take-over opens
+  one, looks a name up, or runs a command.
+* What was learned is kept until the kernel says that links or addresses changed: a second netlink socket collects its
+  notices, and they are looked at (one system call that mostly finds nothing) before something kept is used.
+* The administrator's own addresses are never touched. The trap: when several addresses share a network, the kernel
+  deletes all others (the "secondaries") together with the oldest (the "primary"), and ours may have become the oldest.
+  `remove` therefore has the kernel promote a secondary instead, for the length of that one deletion.
+"""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import struct
+
+from . import netlink
+from .neighbour import (
+    ALL_NODES_ETHERNET,
+    ETHERTYPE_ARP,
+    ETHERTYPE_IPV6,
+    PacketSocket,
+    gratuitous_arp,
+    neighbour_advertisement,
+)
+from .netlink import Netlink, attribute, attributes
+
+AF_INET, AF_INET6 = _socket.AF_INET, _socket.AF_INET6
+
+_IFF_UP, _IFF_LOOPBACK, _IFF_NOARP = 0x1, 0x8, 0x80
+_IFLA_ADDRESS, _IFLA_BROADCAST, _IFLA_IFNAME, _IFLA_AF_SPEC, _IFLA_EXT_MASK = 1, 2, 3, 26, 29
+_IFLA_INET_CONF, _IFLA_INET6_CONF = 1, 2
+_SKIP_STATISTICS = 8  # RTEXT_FILTER_SKIP_STATS
+_PROMOTE_SECONDARIES = 20  # IPV4_DEVCONF_PROMOTE_SECONDARIES, counted from 1
+_FORWARDING6 = 0  # DEVCONF_FORWARDING, counted from 0
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_LABEL, _IFA_BROADCAST, _IFA_CACHEINFO, _IFA_FLAGS = 1, 2, 3, 4, 6, 8
+_IFA_F_NODAD = 0x02
+_FOREVER_S = 0xFFFFFFFF
+_RTA_DST, _RTA_OIF = 1, 4
+_RTM_F_FIB_MATCH = 0x2000
+
+_OF_ADDRESSES = (netlink.RTM_NEWADDR, netlink.RTM_DELADDR)
+
+_LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, type, index, flags, change
+_ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix, flags, scope, index
+_ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg: family, dst and src length, tos, table, protocol, scope, type, flags
+_LIFETIMES = struct.Struct("=IIII")  # ifa_cacheinfo: preferred, valid, created, updated
+_U32 = struct.Struct("=I")
+
+LABEL_BYTES = 15  # IFNAMSIZ less the end
+_HARDWARE_BYTES = 8  # what sockaddr_ll holds; InfiniBand's 20 do not fit
+
+
+class Interface:
+    """index, name; hardware_type: ARPHRD_…; hardware, broadcast: link-layer addresses.
+
+    promotes: the kernel keeps secondaries when their primary goes; forwards: this machine is a router for IPv6 here.
+    """
+
+    __slots__ = ("broadcast", "flags", "forwards", "hardware", "hardware_type", "index", "name", "promotes")
+
+    def __init__(self, body: bytes) -> None:
+        _, self.hardware_type, self.index, self.flags, _ = _LINK.unpack_from(body)
+        found = attributes(body, _LINK.size)
+        self.name = found[_IFLA_IFNAME].rstrip(bytes(1)).decode("utf-8", "surrogateescape")
+        self.hardware = found.get(_IFLA_ADDRESS, b"")
+        self.broadcast = found.get(_IFLA_BROADCAST, b"")
+        families = attributes(found.get(_IFLA_AF_SPEC, b""))
+        settings = attributes(families.get(AF_INET, b"")).get(_IFLA_INET_CONF, b"")
+        settings6 = attributes(families.get(AF_INET6, b"")).get(_IFLA_INET6_CONF, b"")
+        self.promotes = _number_at(settings, _PROMOTE_SECONDARIES - 1) != 0
+        self.forwards = _number_at(settings6, _FORWARDING6) != 0
+
+    @property
+    def up(self) -> bool:
+        return bool(self.flags & _IFF_UP)
+
+    @property
+    def loopback(self) -> bool:
+        return bool(self.flags & _IFF_LOOPBACK)
+
+    @property
+    def has_neighbours(self) -> bool:
+        """Whether neighbours on this link resolve addresses at all."""
+        return not self.flags & (_IFF_LOOPBACK | _IFF_NOARP) and 0 < len(self.hardware) <= _HARDWARE_BYTES
+
+
+class Assigned:
+    """An address on an interface. local: the address, packed; network: that of the other end where there is one."""
+
+    __slots__ = ("index", "local", "network", "prefix")
+
+    def __init__(self, body: bytes) -> None:
+        _, self.prefix, _, _, self.index = _ADDRESS.unpack_from(body)
+        found = attributes(body, _ADDRESS.size)
+        self.network = found.get(_IFA_ADDRESS, b"")
+        self.local = found.get(_IFA_LOCAL, self.network)
+
+
+class Network:
+    """See the module's opening. OSError from every method: what the kernel said, for people."""
+
+    def __init__(self) -> None:
+        self._kernel = Netlink()
+        self._notices = Netlink(netlink.RTMGRP_LINK | netlink.RTMGRP_IPV4_IFADDR | netlink.RTMGRP_IPV6_IFADDR)
+        self._packets = PacketSocket()
+        self._interfaces: dict[int | str, Interface] = {}
+        self._virtual: set[bytes] = set()  # addresses that we add and remove: they say nothing about the networks
+        self._changes = 0
+
+    def close(self) -> None:
+        for opened in (self._kernel, self._notices, self._packets):
+            opened.close()
+
+    def changes(self) -> int:
+        """A number that grows whenever somebody else changed links or addresses: what was found before is stale."""
+        events = self._notices.events()
+        if events is None or any(kind not in _OF_ADDRESSES or self._is_foreign(body) for kind, body in events):
+            self._interfaces.clear()
+            self._changes += 1
+        return self._changes
+
+    def _is_foreign(self, body: bytes) -> bool:
+        return Assigned(body).local not in self._virtual
+
+    def interface(self, which: str | int) -> Interface | None:
+        """By name or index. None: there is no such interface now."""
+        self.changes()
+        found = self._interfaces.get(which)
+        if found is None:
+            name = isinstance(which, str)
+            body = _LINK.pack(0, 0, 0 if name else int(which), 0, 0)
+            body += attribute(_IFLA_EXT_MASK, _U32.pack(_SKIP_STATISTICS))
+            if isinstance(which, str):
+                body += attribute(_IFLA_IFNAME, which.encode("utf-8", "surrogateescape") + bytes(1))
+            try:
+                found = Interface(self._kernel.get(netlink.RTM_GETLINK, body))
+            except OSError as error:
+                if error.errno in (errno.ENODEV, errno.ERANGE, errno.EINVAL):
+                    return None
+                raise
+            self._interfaces[which] = found
+        return found
+
+    def assigned(self, family: int) -> list[Assigned]:
+        """Every address of the family on this machine, in the kernel's order."""
+        bodies = self._kernel.dump(netlink.RTM_GETADDR, _ADDRESS.pack(family, 0, 0, 0, 0))
+        return [Assigned(body) for body in bodies if body[0] == family]
+
+    def connected(self, address: bytes, name: str | None = None) -> tuple[Interface, int] | None:
+        """The interface and prefix length of the network that `address` belongs to, by the addresses this machine has
+        in it; on interface `name` alone if given. None: it belongs to none.
+
+        Only what is directly connected counts: the network of another address on an interface that is up. Routes
+        through gateways do not, nor does a default route. The longest prefix wins; among equals the one the kernel
+        itself would send through. (The routing table is not read: on a router it may hold a million routes.)
+        """
+        family, bits = (AF_INET, 32) if len(address) == 4 else (AF_INET6, 128)
+        best: list[tuple[Interface, int]] = []
+        own: tuple[Interface, int] | None = None
+        for other in self.assigned(family):
+            # a host address contains only itself, and a remainder of ours proves nothing about the network
+            if other.prefix in (0, bits) or not _contains(other.network, other.prefix, address):
+                continue
+            interface = self.interface(other.index)
+            if interface is None or not interface.up or interface.loopback or name not in (None, interface.name):
+                continue
+            if other.local == address:
+                own = own or (interface, other.prefix)
+            elif not best or other.prefix > best[0][1]:
+                best = [(interface, other.prefix)]
+            elif other.prefix == best[0][1]:
+                best.append((interface, other.prefix))
+        if len(best) > 1:
+            chosen = self._outgoing(family, address)
+            best.sort(key=lambda candidate: candidate[0].index != chosen)
+        return best[0] if best else own
+
+    def _outgoing(self, family: int, address: bytes) -> int | None:
+        """The index of the interface through which the kernel now reaches `address`."""
+        body = _ROUTE.pack(family, len(address) * 8, 0, 0, 0, 0, 0, 0, _RTM_F_FIB_MATCH) + attribute(_RTA_DST, address)
+        try:
+            found = attributes(self._kernel.get(netlink.RTM_GETROUTE, body), _ROUTE.size)
+        except OSError:
+            return None  # no route at all: then the order of the addresses decides
+        return _U32.unpack(found[_RTA_OIF])[0] if _RTA_OIF in found else None
+
+    def add(
+        self,
+        interface: Interface,
+        address: bytes,
+        prefix: int,
+        broadcast: bytes | None = None,
+        label: str | None = None,
+    ) -> None:
+        """Success too where it is there already."""
+        self._virtual.add(address)
+        if len(address) == 4:
+            body = _ADDRESS.pack(AF_INET, prefix, 0, 0, interface.index)
+            body += attribute(_IFA_LOCAL, address) + attribute(_IFA_ADDRESS, address)
+            if broadcast is not None:
+                body += attribute(_IFA_BROADCAST, broadcast)
+            body += attribute(_IFA_LABEL, (label or interface.name).encode("utf-8", "surrogateescape") + bytes(1))
+        else:
+            body = _ADDRESS.pack(AF_INET6, prefix, _IFA_F_NODAD, 0, interface.index)
+            # No duplicate address detection: it would keep the address unusable for a second or more, and find the dead
+            # peer's at best. Never preferred: the machine's own traffic keeps its own address as the source.
+            body += attribute(_IFA_ADDRESS, address) + attribute(_IFA_FLAGS, _U32.pack(_IFA_F_NODAD))
+            body += attribute(_IFA_CACHEINFO, _LIFETIMES.pack(0, _FOREVER_S, 0, 0))
+        flags = netlink.NLM_F_CREATE | netlink.NLM_F_EXCL
+        refused = self._kernel.execute([(netlink.RTM_NEWADDR, flags, body)])[0]
+        if refused is not None and refused.errno != errno.EEXIST:
+            raise refused
+
+    def remove(self, interface: Interface, address: bytes, prefix: int) -> bool:
+        """False: it was not there. The other addresses of the interface stay as they are."""
+        self._virtual.add(address)
+        family = AF_INET if len(address) == 4 else AF_INET6
+        body = _ADDRESS.pack(family, prefix, 0, 0, interface.index)
+        body += attribute(_IFA_LOCAL, address) + attribute(_IFA_ADDRESS, address)
+        requests: list[netlink.Request] = [(netlink.RTM_DELADDR, 0, body)]
+        if family == AF_INET and not interface.promotes:
+            # Only the kernel can do this without a moment in which the administrator's address, and the routes that
+            # name it as their source, are gone. IPv6 has no such dependence.
+            requests.insert(0, (netlink.RTM_SETLINK, 0, _promotion(interface.index, 1)))
+            requests.append((netlink.RTM_SETLINK, 0, _promotion(interface.index, 0)))
+        refused = self._kernel.execute(requests)[len(requests) // 2]
+        if refused is None:
+            return True
+        if refused.errno in (errno.EADDRNOTAVAIL, errno.ENODEV):
+            return False
+        raise refused
+
+    def announce(self, interface: Interface, address: bytes) -> None:
+        """One burst to the neighbours on this link, where it has any."""
+        if not interface.has_neighbours:
+            return
+        if len(address) == 4:
+            for packet in gratuitous_arp(address, interface.hardware, interface.hardware_type):
+                self._packets.send(packet, ETHERTYPE_ARP, interface.name, interface.broadcast)
+        else:
+            packet = neighbour_advertisement(address, interface.hardware, router=interface.forwards)
+            ethernet = len(interface.hardware) == len(ALL_NODES_ETHERNET)
+            destination = ALL_NODES_ETHERNET if ethernet else interface.broadcast
+            self._packets.send(packet, ETHERTYPE_IPV6, interface.name, destination)
+
+
+_shared: Network | None = None
+
+
+def shared() -> Network:
+    """The process's one `Network`, opened when first asked for."""
+    global _shared  # noqa: PLW0603  sockets are the process's, as standard output is
+    if _shared is None:
+        _shared = Network()
+    return _shared
+
+
+def _promotion(index: int, value: int) -> bytes:
+    """The body of an RTM_SETLINK that changes this one IPv4 setting of the interface."""
+    setting = attribute(_IFLA_INET_CONF, attribute(_PROMOTE_SECONDARIES, _U32.pack(value)))
+    return _LINK.pack(0, 0, index, 0, 0) + attribute(_IFLA_AF_SPEC, attribute(AF_INET, setting))
+
+
+def _number_at(numbers: bytes, position: int) -> int:
+    """Element `position` of an array of 32-bit numbers; 0 where the kernel's array is shorter."""
+    return int(_U32.unpack_from(numbers, position * 4)[0]) if len(numbers) >= position * 4 + 4 else 0
+
+
+def _contains(network: bytes, prefix: int, address: bytes) -> bool:
+    shift = len(address) * 8 - prefix
+    return len(network) == len(address) and int.from_bytes(network) >> shift == int.from_bytes(address) >> shift
