@@ -1,0 +1,377 @@
+"""The commands: arguments in, exit code out (the table of exit codes is in the manual page heartbeat(8)).
+
+Its rules: nothing is decided here, and nothing is imported before it is needed. `heartbeat run` is the daemon's own
+process for years, so its way through this file loads neither an argument parser nor anything of the other commands;
+`heartbeat status` loads nothing of the daemon.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from heartbeat.paths import Paths
+
+# exit codes with one meaning in all our own commands
+OK, FAILED, USAGE, NOT_RUNNING = 0, 1, 2, 3
+
+SETS = ("all", "local", "foreign", "failback")
+
+# a daemon that lives answers within milliseconds
+STATUS_TIMEOUT_S = 5.0
+# releasing waits for each agent at most its stop time-out (30 s), acquiring for its start time-out (60 s)
+HANDOVER_TIMEOUT_S = 90.0
+# files are read, media opened and interfaces looked up
+RELOAD_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 45.0
+
+HELP = """\
+usage: heartbeat COMMAND [OPTION]...
+
+two Linux routers that act as one
+
+commands:
+  run        run this node in the foreground
+  check      read the configuration: print the effective settings, or every error
+  status     show nodes, links, groups and media [--json]
+  standby    let the other node take [all|local|foreign|failback]
+  takeover   take from the other node [all|local|foreign|failback]
+  stop       stop the daemon, which hands over, and wait until it is gone
+  reload     let the daemon read its configuration again
+  decode     show a capture message by message [--authkeys FILE] FILE...
+  demo       two routers, a client and a null-modem cable on this machine
+             [--json] [--seed-times]
+
+options of every command, and the variables that stand for them:
+  --config-dir DIR   /etc/ha.d            HEARTBEAT_CONFIG_DIR
+  --run-dir DIR      /run/heartbeat       HEARTBEAT_RUN_DIR
+  --state-dir DIR    /var/lib/heartbeat   HEARTBEAT_STATE_DIR
+  --lock-dir DIR     /var/lock            HEARTBEAT_LOCK_DIR
+  --help  --version
+
+heartbeat(8) tells more.
+"""
+
+
+class UsageError(Exception):
+    """The command line makes no sense; the text says why."""
+
+
+class Arguments:
+    """A command line taken apart. flags: option → its value, "" for one that takes none."""
+
+    __slots__ = ("flags", "words")
+
+    def __init__(self, flags: dict[str, str], words: list[str]) -> None:
+        self.flags = flags
+        self.words = words
+
+    def words_at_most(self, count: int) -> None:
+        if len(self.words) > count:
+            raise UsageError(f"too many arguments: {' '.join(self.words[count:])}")
+
+
+def find_paths(argv: list[str]) -> tuple[Paths, list[str]]:
+    """Take the four directory options out of `argv`, wherever they stand before `--`. UsageError."""
+    from heartbeat.paths import DEFAULTS, Paths
+
+    found = {name: os.environ.get(f"HEARTBEAT_{name.upper()}_DIR") or default for name, default in DEFAULTS.items()}
+    rest: list[str] = []
+    words = iter(argv)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+            break
+        option, equals, value = word.partition("=")
+        name = option.removeprefix("--").removesuffix("-dir")
+        if name in found and option == f"--{name}-dir":
+            if not equals:
+                value = next(words, "")
+            if not value:
+                raise UsageError(f"{option} needs a directory")
+            found[name] = value
+        else:
+            rest.append(word)
+    return Paths(*(os.path.abspath(directory) for directory in found.values())), rest
+
+
+def parse(argv: list[str], flags: tuple[str, ...] = (), valued: tuple[str, ...] = ()) -> Arguments:
+    """flags, valued: the long options that take no value and that take one. UsageError."""
+    found: dict[str, str] = {}
+    plain: list[str] = []
+    words = iter(argv)
+    for word in words:
+        if word == "--":
+            plain += words
+            break
+        option, equals, value = word.partition("=")
+        if not word.startswith("-") or word == "-":
+            plain.append(word)
+        elif word in flags:
+            found[word] = ""
+        elif option in valued:
+            value = value if equals else next(words, "")
+            if not value:
+                raise UsageError(f"{option} needs a value")
+            found[option] = value
+        else:
+            raise UsageError(f"unknown option: {word}")
+    return Arguments(found, plain)
+
+
+def _complain(text: str, program: str = "heartbeat") -> None:
+    print(f"{program}: {text}", file=sys.stderr)
+
+
+# ---------------------------------------------------------------------------------------------------------- the daemon
+
+
+def _run(paths: Paths, argv: list[str]) -> int:
+    arguments = parse(argv, valued=("--time-divisor",))
+    arguments.words_at_most(0)
+    text = arguments.flags.get("--time-divisor", "1")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1000):
+        raise UsageError("--time-divisor takes a number from 1 to 1000")
+    from heartbeat import daemon
+
+    return daemon.run(paths, time_divisor=int(text))
+
+
+def _reason(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+
+
+# ------------------------------------------------------------------------------------------------ asking a daemon
+
+
+def _ask(
+    paths: Paths, request: dict[str, Any], timeout_s: float, program: str = "heartbeat"
+) -> tuple[int, dict[str, Any]]:
+    """(exit code, answer); what went wrong has been said."""
+    from heartbeat.control import NotRunning, ask
+
+    try:
+        answer = ask(paths.control, request, timeout_s)
+    except NotRunning as error:
+        _complain(f"not running: {error}", program)
+        return NOT_RUNNING, {}
+    except PermissionError:
+        _complain(f"permission denied at {paths.control}: be root, or for status a member of its group", program)
+        return FAILED, {}
+    except OSError as error:
+        _complain(_reason(error), program)
+        return FAILED, {}
+    if not answer.get("ok"):
+        _complain(str(answer.get("error", "refused without a reason")), program)
+        return FAILED, answer
+    return OK, answer
+
+
+def _status(paths: Paths, argv: list[str]) -> int:
+    arguments = parse(argv, flags=("--json",))
+    arguments.words_at_most(0)
+    code, answer = _ask(paths, {"request": "status"}, STATUS_TIMEOUT_S)
+    if code != OK:
+        return code
+    status = answer["status"]
+    if "--json" in arguments.flags:
+        import json
+
+        print(json.dumps(status))
+    else:
+        from heartbeat.report import text
+
+        sys.stdout.write(text(status))
+    return OK if status["stable"] else FAILED
+
+
+def _hand_over(paths: Paths, verb: str, argv: list[str]) -> int:
+    arguments = parse(argv)
+    arguments.words_at_most(1)
+    which = arguments.words[0] if arguments.words else "all"
+    if which not in SETS:
+        raise UsageError(f"{which!r} is no set of resources: {', '.join(SETS)}")
+    code, answer = _ask(paths, {"request": verb, "set": which}, HANDOVER_TIMEOUT_S)
+    if answer.get("text") and code == OK:
+        print(answer["text"])
+    return code
+
+
+def _standby(paths: Paths, argv: list[str]) -> int:
+    return _hand_over(paths, "standby", argv)
+
+
+def _takeover(paths: Paths, argv: list[str]) -> int:
+    return _hand_over(paths, "takeover", argv)
+
+
+def _reload(paths: Paths, argv: list[str]) -> int:
+    arguments = parse(argv)
+    arguments.words_at_most(0)
+    return _ask(paths, {"request": "reload"}, RELOAD_TIMEOUT_S)[0]
+
+
+def _stop(paths: Paths, argv: list[str]) -> int:
+    """SIGTERM, and wait for the process itself: its socket may be gone long before its addresses are."""
+    arguments = parse(argv)
+    arguments.words_at_most(0)
+    import select
+    import signal
+
+    from heartbeat.persist import daemon_pidfd
+
+    try:
+        pidfd = daemon_pidfd(paths.pidfile)
+        if pidfd is None:
+            return OK
+        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+    except ProcessLookupError:
+        return OK
+    except OSError as error:
+        _complain(f"cannot stop the daemon: {_reason(error)}")
+        return FAILED
+    waiting = select.poll()
+    waiting.register(pidfd, select.POLLIN)
+    if waiting.poll(STOP_TIMEOUT_S * 1000):
+        return OK
+    _complain(f"the daemon is still there after {STOP_TIMEOUT_S:g} s; its log says what it waits for")
+    return FAILED
+
+
+# -------------------------------------------------------------------------------------------------- without a daemon
+
+
+def _check(paths: Paths, argv: list[str]) -> int:
+    arguments = parse(argv)
+    arguments.words_at_most(0)
+    from heartbeat.config import check
+
+    report = check(paths.config_dir)
+    if report.text:
+        print(report.text.rstrip("\n"))
+    for line in (*report.errors, *report.warnings):
+        print(line, file=sys.stderr)
+    return FAILED if report.errors else OK
+
+
+def _decode(paths: Paths, argv: list[str]) -> int:
+    arguments = parse(argv, valued=("--authkeys",))
+    if not arguments.words:
+        raise UsageError("decode needs a file")
+    from heartbeat import decode
+
+    keys = arguments.flags.get("--authkeys")
+    return decode.main(arguments.words, keys, sys.stdout)
+
+
+def _demo(paths: Paths, argv: list[str]) -> int:
+    arguments = parse(argv, flags=("--json", "--seed-times"))
+    arguments.words_at_most(0)
+    from heartbeat import demo
+
+    return demo.main(json="--json" in arguments.flags, seed_times="--seed-times" in arguments.flags)
+
+
+COMMANDS: dict[str, Callable[[Paths, list[str]], int]] = {
+    "run": _run,
+    "check": _check,
+    "status": _status,
+    "standby": _standby,
+    "takeover": _takeover,
+    "stop": _stop,
+    "reload": _reload,
+    "decode": _decode,
+    "demo": _demo,
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`heartbeat`: the exit code of the command that the first plain word names."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        return _main(argv)
+    except UsageError as error:
+        _complain(f"{error}\nTry 'heartbeat --help'.")
+        return USAGE
+    except BrokenPipeError:
+        # the reader of our output (head, less) has seen enough; nothing is left to flush at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return FAILED
+    except KeyboardInterrupt:
+        return 130  # as shells say of SIGINT
+
+
+def _main(argv: list[str]) -> int:
+    before = argv[: argv.index("--")] if "--" in argv else argv
+    if "--help" in before or "-h" in before:
+        sys.stdout.write(HELP)
+        return OK
+    if "--version" in before:
+        from heartbeat import __version__
+
+        print(f"heartbeat {__version__}")
+        return OK
+    paths, rest = find_paths(argv)
+    if not rest:
+        sys.stderr.write(HELP)
+        return USAGE
+    command = COMMANDS.get(rest[0])
+    if command is None:
+        raise UsageError(f"unknown command: {rest[0]}")
+    code = command(paths, rest[1:])
+    sys.stdout.flush()
+    return code
+
+
+# --------------------------------------------------------------------------------------------- the original's commands
+
+
+def hb_standby(argv: list[str] | None = None) -> int:
+    """The original's hb_standby (protocol/behaviour.md §6)."""
+    return _original("hb_standby", "standby", sys.argv[1:] if argv is None else argv)
+
+
+def hb_takeover(argv: list[str] | None = None) -> int:
+    """The original's hb_takeover (protocol/behaviour.md §6)."""
+    return _original("hb_takeover", "takeover", sys.argv[1:] if argv is None else argv)
+
+
+def _original(program: str, verb: str, argv: list[str]) -> int:
+    """Prints nothing and returns 0 when it is done; 1 for whatever went wrong, which it says."""
+    try:
+        paths, words = find_paths(argv)
+        if len(words) > 1 or (words and words[0] not in SETS):
+            raise UsageError(f"usage: {program} [{'|'.join(SETS)}]")
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    request = {"request": verb, "set": words[0] if words else "all"}
+    try:
+        code = _ask(paths, request, HANDOVER_TIMEOUT_S, program)[0]
+    except KeyboardInterrupt:
+        return 130
+    return FAILED if code != OK else OK
+
+
+def cl_status(argv: list[str] | None = None) -> int:
+    """The original's cl_status (protocol/behaviour.md §12.2)."""
+    from heartbeat import clstatus
+
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        paths, rest = find_paths(argv)
+    except UsageError as error:
+        return clstatus.parameter_error(str(error))
+    try:
+        return clstatus.run(paths.control, rest)
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,348 @@
+"""What a node must remember: its generation and uuid across restarts, its process number while it runs.
+
+The files are the original's (names, octets, modes), so that a node can go from one program to the other and back. A
+file is replaced whole or not at all: written beside, synced, renamed, and its directory synced. Everything here runs
+at start and at exit, never while the node beats, so it may wait for the disk.
+
+All functions raise OSError where a file cannot be read or written, but for one that is absent.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+GENERATION_FILE = "hb_generation"
+GENERATION_COLUMNS = 15
+UUID_FILE = "hb_uuid"
+UUID_OCTETS = 16
+PID_COLUMNS = 10
+
+# `is it locked?` takes the lock for a moment; a daemon that starts in that moment tries again
+LOCK_TRIES = 10
+LOCK_PAUSE_S = 0.02
+
+
+def make_directory(path: str) -> None:
+    """Create `path`, mode 0750, and its parents, where they are absent."""
+    parent = os.path.dirname(path)
+    if parent and not os.path.isdir(parent):
+        os.makedirs(parent, mode=0o755, exist_ok=True)
+    try:
+        os.mkdir(path, mode=0o750)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise NotADirectoryError(errno.ENOTDIR, "is in the way and no directory", path) from None
+    else:
+        os.chmod(path, 0o750)  # whatever the umask
+
+
+def _ignore(_text: str) -> None:
+    pass
+
+
+def _read(path: str, limit: int) -> bytes | None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        return os.read(fd, limit)
+    finally:
+        os.close(fd)
+
+
+def _replace(path: str, content: bytes, mode: int = 0o644) -> None:
+    """Write `path` so that a power failure at any instant leaves the old content or the new one."""
+    beside = f"{path}.new"
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        os.fchmod(fd, mode)
+        if os.write(fd, content) != len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.rename(beside, path)
+    directory = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _stored_generation(path: str, warn: Callable[[str], None]) -> int | None:
+    content = _read(path, 64)
+    if content is None:
+        return None
+    text = content.strip(b" \n")
+    if len(content) == GENERATION_COLUMNS + 1 and text.isdigit():
+        return int(text)
+    warn(
+        f"{path} holds no generation number (a power failure while it was written?): the clock is used instead. "
+        "If the peer now reports a possible replay, the clock is behind: set it and start again"
+    )
+    return None
+
+
+def next_generation(
+    state_dir: str,
+    method: str,
+    wall_s: int,
+    *,
+    run_dir: str | None = None,
+    warn: Callable[[str], None] = _ignore,
+) -> int:
+    """The generation of this run, higher than that of any run before (protocol/wire.md §7.1).
+
+    method: ha.cf's hbgenmethod. `file`: one more than STATE/hb_generation says, which is written back; where the file
+    is absent or damaged, one more than the clock, which no earlier run of the file can have passed unless it counted
+    more than one start a second. (The original goes back to 1 over a damaged file, and its peer then rejects all it
+    says.) `time`: the clock; two starts in one second would share a number, so the last one is kept in `run_dir`,
+    which a reboot empties.
+    """
+    if method == "time":
+        path = f"{run_dir}/{GENERATION_FILE}" if run_dir else None
+        last = _stored_generation(path, _ignore) if path else None
+        generation = wall_s
+        # only the repeat is avoided: after a clock that was far ahead, `time` means the clock again
+        if last is not None and last - 60 <= wall_s <= last:
+            generation = last + 1
+    else:
+        path = f"{state_dir}/{GENERATION_FILE}"
+        last = _stored_generation(path, warn)
+        generation = (wall_s if last is None else last) + 1
+    if path:
+        _replace(path, b"%*d\n" % (GENERATION_COLUMNS, generation))
+    return generation
+
+
+def node_uuid(state_dir: str, method: str, name: str, *, warn: Callable[[str], None] = _ignore) -> bytes:
+    """The node's 16 octets of identity. method: ha.cf's uuidfrom, `file` or `nodename` (protocol/wire.md §12).
+
+    `file`: STATE/hb_uuid, made (random, RFC 4122) where it is absent, damaged or all zero, which on the wire means
+    unknown.
+    """
+    if method == "nodename":
+        return uuid_from_name(name)
+    path = f"{state_dir}/{UUID_FILE}"
+    content = _read(path, 64)
+    if content is not None and len(content) == UUID_OCTETS and any(content):
+        return content
+    if content is not None:
+        warn(f"{path} is damaged: this node gets a new uuid")
+    drawn = bytearray(os.urandom(UUID_OCTETS))
+    drawn[6] = 0x40 | drawn[6] & 0x0F  # version 4
+    drawn[8] = 0x80 | drawn[8] & 0x3F  # variant of RFC 4122
+    _replace(path, bytes(drawn))
+    return bytes(drawn)
+
+
+def uuid_from_name(name: str) -> bytes:
+    """The uuid which the original derives from a node's name with the C library's generator (protocol/wire.md §12)."""
+    seed = 0
+    for octet in name.encode():
+        seed = (31 * seed + octet) & 0xFFFFFFFF
+    return bytes.fromhex("".join("%x" % (number % 16) for number in c_rand(seed, 2 * UUID_OCTETS)))
+
+
+def c_rand(seed: int, count: int) -> list[int]:
+    """The first `count` numbers that glibc's rand() gives after srand(seed).
+
+    Its additive feedback generator over 31 words (TYPE_3): filled by a multiplicative generator modulo 2^31 - 1, then
+    x[i] = x[i - 3] + x[i - 31] modulo 2^32; 310 numbers are thrown away, and of each the lowest bit.
+    """
+    word = seed or 1
+    if word >= 1 << 31:
+        word -= 1 << 32  # the C library keeps it in an int
+    x = [word]
+    for _ in range(30):
+        # 16807 * word mod (2^31 - 1) by Schrage's method; C's division rounds towards zero, which shows in the first
+        # step when the seed is negative
+        high = abs(word) // 127773 * (1 if word >= 0 else -1)
+        word = 16807 * (word - 127773 * high) - 2836 * high
+        if word < 0:
+            word += 0x7FFFFFFF
+        x.append(word)
+    x += x[:3]
+    for i in range(34, 344 + count):
+        x.append((x[i - 3] + x[i - 31]) & 0xFFFFFFFF)
+    return [number >> 1 for number in x[344:]]
+
+
+class AlreadyRunning(OSError):  # noqa: N818  reads as what it says
+    """Another daemon holds the run directory. pid: its process, 0 where unknown."""
+
+    def __init__(self, path: str, pid: int) -> None:
+        super().__init__(errno.EEXIST, f"a heartbeat daemon (process {pid}) already runs in this directory", path)
+        self.pid = pid
+
+    def __str__(self) -> str:
+        return f"{self.strerror}: {self.filename}"
+
+
+class PidFile:
+    """RUN/heartbeat.pid: eleven octets, the daemon's own process number. Locked, so that a file left by a daemon that
+    was killed is known for what it is, whoever has its number now."""
+
+    def __init__(self, path: str) -> None:
+        """Write and lock it. AlreadyRunning where another daemon has; OSError."""
+        self._path = path
+        self._fd = self._lock()
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, b"%*d\n" % (PID_COLUMNS, os.getpid()), 0)
+
+    def _lock(self) -> int:
+        for _ in range(LOCK_TRIES):
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # a daemon that just ended may have removed the file between our open and our lock
+                if os.path.samestat(os.fstat(fd), os.stat(self._path)):
+                    return fd
+            except FileNotFoundError:
+                pass
+            except BlockingIOError:
+                time.sleep(LOCK_PAUSE_S)
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)
+        raise AlreadyRunning(self._path, _pid_in(self._path))
+
+    def close(self) -> None:
+        """Remove the file and give the lock up. For the end of the daemon: nothing is raised."""
+        if self._fd < 0:
+            return
+        try:  # noqa: SIM105  contextlib costs the daemon 0.1 MB
+            os.unlink(self._path)
+        except OSError:
+            pass  # the lock is what counts
+        os.close(self._fd)
+        self._fd = -1
+
+
+def _pid_in(path: str) -> int:
+    """0 where it names none. OSError."""
+    content = (_read(path, 64) or b"").strip()
+    return int(content) if content.isdigit() else 0
+
+
+def daemon_pidfd(path: str) -> int | None:
+    """A descriptor of the daemon's process that the caller closes; None where no daemon runs. OSError.
+
+    Opened before the lock is looked at: if the file is locked then, the number in it was the daemon's all the while
+    and the descriptor is of the daemon, not of somebody who got its number later.
+    """
+    pid = _pid_in(path)
+    if not pid:
+        return None
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+    try:
+        if _locked(path) and _pid_in(path) == pid:
+            return pidfd
+    except BaseException:
+        os.close(pidfd)
+        raise
+    os.close(pidfd)
+    return None
+
+
+def _locked(path: str) -> bool:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+class HeldGroups:
+    """RUN/held: the groups that this node has started and not yet stopped, for the daemon after a dead one.
+
+    A line for each change, `+key` or `-key`, so that a thousand groups that move at once cost a thousand short writes.
+    The run directory is in memory: a reboot, which stops everything, empties it. Nothing is raised: a full /run costs
+    the next daemon only what it cannot see for itself, an operator's script that runs.
+    """
+
+    # lines beyond one for each held group, before the file is written anew
+    SPARE_LINES = 1000
+
+    def __init__(self, run_dir: str) -> None:
+        self._path = f"{run_dir}/held"
+        self._held = self._read()
+        self._lines = 0
+        self._fd = -1
+        self._rewrite()
+
+    def _read(self) -> dict[str, None]:
+        held: dict[str, None] = {}
+        try:
+            with open(self._path, encoding="utf-8", errors="surrogateescape") as file:
+                lines = file.read().splitlines()
+        except OSError:
+            return held
+        for line in lines:
+            if line.startswith("+"):
+                held[line[1:]] = None
+            else:
+                held.pop(line[1:], None)
+        return held
+
+    def _rewrite(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        beside = f"{self._path}.new"
+        try:
+            fd = os.open(
+                beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640
+            )
+        except OSError:
+            return
+        self._fd = fd
+        self._lines = 0
+        for key in self._held:
+            self._append("+", key)
+        try:
+            os.rename(beside, self._path)
+        except OSError:
+            return
+
+    def _append(self, sign: str, key: str) -> None:
+        self._lines += 1
+        try:
+            os.write(self._fd, f"{sign}{key}\n".encode("utf-8", "surrogateescape"))
+        except OSError:
+            return
+
+    def read(self) -> set[str]:
+        """Keys of the groups that are held."""
+        return set(self._held)
+
+    def add(self, key: str) -> None:
+        if key not in self._held:
+            self._held[key] = None
+            self._append("+", key)
+
+    def remove(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            if key in self._held:
+                del self._held[key]
+                self._append("-", key)
+        if self._lines > len(self._held) + self.SPARE_LINES:
+            self._rewrite()
