@@ -194,7 +194,7 @@ class _Stderr(_Destination):
     """The daemon's standard error: a terminal, a file, a pipe, or the journal's socket.
 
     Descriptor 2 is shared with whoever started us, so it is never made non-blocking itself: a socket is sent to
-    without waiting, anything else is opened once more for ourselves.
+    without waiting, a pipe or a terminal is opened once more for ourselves.
     """
 
     def __init__(self, form: Callable[[_Line], str]) -> None:
@@ -204,12 +204,16 @@ class _Stderr(_Destination):
         self._shared: select.poll | None = None
 
     def _open(self) -> None:
-        if stat.S_ISSOCK(os.fstat(2).st_mode):
+        mode = os.fstat(2).st_mode
+        if stat.S_ISSOCK(mode):
             self._socket = socket.socket(fileno=os.dup(2))
             return
+        if stat.S_ISREG(mode):
+            # opened again it would have a position of its own, and whoever else writes there would overwrite us
+            self._fd = os.dup(2)
+            return
         try:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-            self._fd = os.open("/proc/self/fd/2", flags)
+            self._fd = os.open("/proc/self/fd/2", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError:
             # somebody else's pipe or terminal, or no /proc: asking first is nearly as good
             self._fd = os.dup(2)
