@@ -1,0 +1,175 @@
+# cython: language_level=3, binding=False, boundscheck=False, wraparound=False, cdivision=True, auto_pickle=False
+"""Signatures of messages: who shares our key?
+
+Its rules: the key of the *stated* index decides; tokens are compared in constant time; a key appears in no repr and no
+error. A HMAC's two key blocks are absorbed once, here at the start, not once a message. Trouble in a token is a False.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+
+include "digest.pxi"
+
+cdef enum:
+    INDICES = 16                # protocol/wire.md §3.3: indices 0 to 15
+    CRC = 5                     # beside the kinds of digest.pxi
+
+cdef struct Key:
+    int method                  # 0: no key here
+    Digest inner
+    Digest outer                # unused by crc and blake2s
+
+crc_prepare()
+
+cdef dict METHODS = {"crc": CRC, "md5": MD5, "sha1": SHA1, "sha256": SHA256, "blake2s": BLAKE2S}
+
+
+cdef void absorb_padded(Digest* d, int kind, const uint8_t* key, size_t n, uint8_t mask) noexcept:
+    """A digest that has taken the key, padded to a block, each octet xor mask (RFC 2104)."""
+    cdef uint8_t[BLOCK] pad
+    cdef size_t i
+    for i in range(BLOCK):
+        pad[i] = (key[i] if i < n else 0) ^ mask
+    digest_start(d, kind, <int>n)
+    digest_update(d, pad, BLOCK)
+
+
+cdef void set_key(Key* slot, int method, const uint8_t* key, size_t n) noexcept:
+    cdef uint8_t[32] short_key
+    cdef size_t longest = 32 if method == BLAKE2S else BLOCK
+    slot.method = method
+    if method == CRC:
+        return
+    if n > longest:
+        digest_start(&slot.inner, method, 0)
+        digest_update(&slot.inner, key, n)
+        digest_finish(&slot.inner, short_key)
+        key = short_key
+        n = digest_size(method)
+    if method == BLAKE2S:
+        absorb_padded(&slot.inner, method, key, n, 0)       # keyed by itself, RFC 7693 §2.9
+        return
+    absorb_padded(&slot.inner, method, key, n, 0x36)
+    absorb_padded(&slot.outer, method, key, n, 0x5c)
+    # compress the key's block now, so that it isn't done again for each message
+    digest_block(&slot.inner, slot.inner.block, False)
+    digest_block(&slot.outer, slot.outer.block, False)
+    slot.inner.filled = slot.outer.filled = 0
+
+
+cdef int write_hex(uint8_t* out, const uint8_t* p, int n) noexcept:
+    cdef const char* digits = b"0123456789abcdef"
+    cdef int i
+    for i in range(n):
+        out[2 * i] = digits[p[i] >> 4]
+        out[2 * i + 1] = digits[p[i] & 15]
+    return 2 * n
+
+
+cdef int write_crc(uint8_t* out, uint32_t crc) noexcept:
+    """As printf's %x: no leading zeros."""
+    cdef uint8_t[4] big
+    cdef uint8_t[8] text
+    cdef int i, zeros = 0
+    for i in range(4):
+        big[i] = <uint8_t>(crc >> (24 - 8 * i))
+    write_hex(text, big, 4)
+    while zeros < 7 and text[zeros] == c"0":
+        zeros += 1
+    memcpy(out, text + zeros, 8 - zeros)
+    return 8 - zeros
+
+
+cdef int stated_index(const uint8_t* token, size_t n) noexcept:
+    """The index of "index token", decimal without leading zeros, one blank after it; -1 where it isn't."""
+    if n > 2 and c"0" <= token[0] <= c"9" and token[1] == c" ":
+        return token[0] - c"0"
+    if n > 3 and token[0] == c"1" and c"0" <= token[1] <= c"5" and token[2] == c" ":
+        return 10 + token[1] - c"0"
+    return -1
+
+
+cdef class Authenticator:
+    def __cinit__(self, *args, **kwargs):
+        self._keys = PyMem_Calloc(INDICES, sizeof(Key))
+        if self._keys == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        PyMem_Free(self._keys)
+
+    def __init__(self, keys, outbound):
+        cdef Key* slots = <Key*>self._keys
+        cdef int index
+        cdef bytes secret
+        for number, (method, key) in keys.items():
+            if not 0 <= number < INDICES:
+                raise ValueError(f"key index {number} is not 0 to {INDICES - 1}")
+            if method not in METHODS:
+                raise ValueError(f"key {number}: unknown method {method!r}")
+            index = number
+            secret = key
+            if (method == "crc") == bool(secret):
+                raise ValueError(f"key {number}: {method} {'takes no' if secret else 'needs a'} key")
+            set_key(&slots[index], METHODS[method], secret, len(secret))
+        if outbound not in keys:
+            raise ValueError(f"no key has the outbound index {outbound}")
+        self._outbound = outbound
+
+    cdef int token(self, int index, const uint8_t* a, size_t na, const uint8_t* b, size_t nb, uint8_t* out) noexcept:
+        cdef Key* key
+        cdef Digest digest
+        cdef uint8_t[32] raw
+        cdef int n = 0
+        if index == -1:
+            index = self._outbound
+        key = <Key*>self._keys + index
+        if key.method == 0:
+            return 0
+        if index > 9:
+            out[n] = c"1"
+            n += 1
+        out[n] = c"0" + index % 10
+        out[n + 1] = c" "
+        n += 2
+        if key.method == CRC:
+            return n + write_crc(out + n, ~crc_update(crc_update(0, a, na), b, nb))
+        digest = key.inner
+        digest_update(&digest, a, na)
+        digest_update(&digest, b, nb)
+        digest_finish(&digest, raw)
+        if key.method != BLAKE2S:
+            digest = key.outer
+            digest_update(&digest, raw, digest_size(key.method))
+            digest_finish(&digest, raw)
+        return n + write_hex(out + n, raw, digest_size(key.method))
+
+    cdef bint check(self, const uint8_t* a, size_t na, const uint8_t* b, size_t nb,
+                    const uint8_t* token, size_t n) noexcept:
+        cdef uint8_t[TOKEN_MAX] expected
+        cdef uint8_t difference = 0
+        cdef int index = stated_index(token, n)
+        cdef size_t i
+        if index < 0 or <size_t>self.token(index, a, na, b, nb, expected) != n:
+            return False
+        for i in range(n):
+            difference |= expected[i] ^ token[i]
+        return difference == 0
+
+    def sign(self, body):
+        cdef Py_buffer view
+        cdef uint8_t[TOKEN_MAX] out
+        cdef int n
+        PyObject_GetBuffer(body, &view, PyBUF_SIMPLE)
+        n = self.token(-1, <const uint8_t*>view.buf, view.len, NULL, 0, out)
+        PyBuffer_Release(&view)
+        return PyBytes_FromStringAndSize(<char*>out, n)
+
+    def verify(self, body, bytes token not None):
+        cdef Py_buffer view
+        cdef bint good
+        PyObject_GetBuffer(body, &view, PyBUF_SIMPLE)
+        good = self.check(<const uint8_t*>view.buf, view.len, NULL, 0, token, len(token))
+        PyBuffer_Release(&view)
+        return good

@@ -1,0 +1,691 @@
+# cython: language_level=3, binding=False, boundscheck=False, wraparound=False, cdivision=True, auto_pickle=False
+"""Messages and their octets, as protocol/wire.md §1 to §5 has them.
+
+Its rules: a signature is checked over the octets as they came, before anything in them is interpreted; no input raises
+(a Decoder counts what it rejects), loops without a bound or grows beyond its limit; what we are asked to *send* and
+cannot is a ValueError.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.unicode cimport PyUnicode_DecodeLatin1
+
+from _hbfast.auth cimport TOKEN_MAX, Authenticator
+
+cdef enum:
+    STRING = 0
+    BINARY = 1
+    STRUCT = 2
+    LIST = 3
+    COMPRESSED = 4
+    UNCOMPRESSED = 5
+
+cdef enum:
+    MESSAGE_LIMIT = 262144      # octets of a message on the wire, protocol/wire.md §3.3
+    INFLATED_LIMIT = 2097152    # octets of one before compression
+
+include "octets.pxi"
+include "classic.pxi"
+include "netstring.pxi"
+
+
+# ---- the message -----------------------------------------------------------------------------------------------------
+
+cdef int check_name(bytes name) except -1:
+    if not name or b"=" in name or b"\0" in name:
+        raise ValueError(f"no field is called {name!r}")
+    return 0
+
+
+cdef int check_string(bytes name, bytes value) except -1:
+    if b"\0" in value:
+        raise ValueError(f"a string has no NUL: {name!r}")
+    return 0
+
+
+cdef str readable(bytes value):
+    """A string for people and comparisons: whatever the octets are, it can be printed and encoded again."""
+    return value.decode("utf-8", "backslashreplace")
+
+
+cdef uint64_t hex_number(bytes value) noexcept:
+    """The number that up to 16 hex digits are; 0 where value isn't that."""
+    cdef const uint8_t* p = <const uint8_t*>PyBytes_AsString(value)
+    cdef Py_ssize_t i, n = len(value)
+    cdef uint64_t number = 0
+    if n > 16:
+        return 0
+    for i in range(n):
+        if c"0" <= p[i] <= c"9":
+            number = number << 4 | <uint64_t>(p[i] - c"0")
+        elif c"a" <= p[i] | 0x20 <= c"f":
+            number = number << 4 | <uint64_t>((p[i] | 0x20) - c"a" + 10)
+        else:
+            return 0
+    return number
+
+
+cdef object checked_value(int kind, value):
+    """The value as a message keeps it. TypeError where it doesn't fit the type digit."""
+    if kind == STRUCT:
+        if not isinstance(value, Message):
+            raise TypeError("a field of type 2 holds a Message")
+        return value
+    if kind == LIST:
+        value = list(value)
+        for element in value:
+            if not isinstance(element, bytes):
+                raise TypeError("a field of type 3 holds a list of bytes")
+        return value
+    if not isinstance(value, bytes):
+        raise TypeError(f"a field of type {kind} holds bytes")
+    return value
+
+
+cdef class Message:
+    cdef list _fields
+    cdef uint32_t seen          # bits of the four fields below that have been met
+    cdef readonly str type
+    cdef readonly str source
+    cdef readonly uint64_t generation
+    cdef readonly uint64_t sequence
+    cdef readonly str medium
+    cdef readonly bytes raw
+    cdef readonly Message outer
+
+    def __cinit__(self, *args):
+        self._fields = []
+        self.medium = ""
+        self.raw = b""
+
+    def __init__(self, fields):
+        cdef bytes octets
+        for name, digit, value in fields:
+            if digit not in (STRING, BINARY, STRUCT, LIST, COMPRESSED, UNCOMPRESSED):
+                raise ValueError(f"no type has the digit {digit!r}")
+            octets = name.encode("latin-1")
+            self.add(<const uint8_t*><const char*>octets, len(octets), digit, checked_value(digit, value))
+
+    cdef int add(self, const uint8_t* name, Py_ssize_t n, int kind, object value) except -1:
+        """Append a field, and note it if it is the first one of a name that everybody asks for."""
+        cdef uint32_t bit = 0
+        self._fields.append((PyUnicode_DecodeLatin1(<const char*>name, n, NULL), kind, value))
+        if n == 1 and name[0] == c"t":
+            bit = 1
+        elif n == 3 and memcmp(name, b"src", 3) == 0:
+            bit = 2
+        elif n == 2 and memcmp(name, b"hg", 2) == 0:
+            bit = 4
+        elif n == 3 and memcmp(name, b"seq", 3) == 0:
+            bit = 8
+        if bit == 0 or self.seen & bit:
+            return 0
+        self.seen |= bit
+        if kind != STRING:
+            return 0
+        if bit == 1:
+            self.type = readable(value)
+        elif bit == 2:
+            self.source = readable(value)
+        elif bit == 4:
+            self.generation = hex_number(value)
+        else:
+            self.sequence = hex_number(value)
+        return 0
+
+    cdef tuple first(self, str name):
+        for field in self._fields:
+            if field[0] == name:
+                return field
+        return None
+
+    def get(self, str name not None):
+        cdef tuple field = self.first(name)
+        if field is None or field[1] != STRING:
+            return None
+        return readable(field[2])
+
+    def value(self, str name not None):
+        cdef tuple field = self.first(name)
+        return None if field is None else field[2]
+
+    def expand(self, str name not None):
+        cdef tuple field = self.first(name)
+        if field is None:
+            return None
+        if field[1] == STRUCT:
+            return field[2]
+        return inflate(self, field[2]) if field[1] == COMPRESSED else None
+
+    def items(self):
+        return tuple(self._fields)
+
+    def __eq__(self, other):
+        return isinstance(other, Message) and self._fields == (<Message>other)._fields
+
+    def __repr__(self):
+        return f"Message({self._fields!r})"
+
+
+# ---- compressed messages ---------------------------------------------------------------------------------------------
+
+cdef Message inflate(Message m, bytes packed):
+    """The message in a compressed value of m (protocol/wire.md §5); None where it is none, or larger than 2 MiB."""
+    cdef tuple algorithm = m.first("_compression_algorithm")
+    cdef bytes octets
+    cdef Py_ssize_t n
+    if algorithm is None:
+        return None
+    try:
+        if algorithm[2] == b"zlib":
+            import zlib
+            stream = zlib.decompressobj()
+        elif algorithm[2] == b"bz2":
+            import bz2
+            stream = bz2.BZ2Decompressor()
+        else:
+            return None
+        octets = stream.decompress(packed, INFLATED_LIMIT + 1)
+    except Exception:
+        # not compressed data, or a Python built without this module: nothing we could read, either way
+        return None
+    if len(octets) > INFLATED_LIMIT or not stream.eof or stream.unused_data:
+        return None
+    inner = <Message>Message.__new__(Message)
+    n = len(octets)
+    return inner if unsigned_message(inner, <const uint8_t*><const char*>octets, n) else None
+
+
+cdef bint unsigned_message(Message m, const uint8_t* p, Py_ssize_t n):
+    """Read one whole message of either format without a trailer, classic with or without a last NUL."""
+    if n >= MARKER and is_marker(p, c"#"):
+        return netstring_message(m, p, n, -1) == n
+    if n > 0 and p[n - 1] == 0:
+        n -= 1
+    return classic_message(m, p, n, -1)
+
+
+# ---- octets → messages ----------------------------------------------------------------------------------------------
+#
+# On a stream any octets may stand between messages, inside a broken one, or look like a beginning that is none. So every
+# start marker opens a *candidate*, wherever it stands, and all candidates are followed side by side; the first that is
+# complete and verifies is the message, and what lies before its end is done with. A candidate with a false length just
+# waits, while the messages behind it complete and end it.
+#
+#     noise ### 999:… (cut) >>> t=status … auth=… <<<
+#           └ waits for 999 octets
+#                         └ complete, verifies: a message; the other one was truncated
+#
+# Whatever is decided follows from the octets up to a position, never from how they were cut into pieces: the scan goes
+# from LF to LF, since every marker ends in one.
+
+cdef enum:
+    CANDIDATES = 32             # followed at the same time; a good message has at most 17: itself and 16 nested ones
+    SLICE = 16384               # octets taken in at once, so that the buffer stays near the limit whatever feed() gets
+
+cdef enum Verdict:
+    GOOD
+    BAD_AUTH
+    MALFORMED
+    OVERSIZE
+
+cdef enum Progress:
+    WAITING
+    COMPLETE
+    BROKEN
+    TOO_LARGE
+
+cdef struct Candidate:
+    int64_t start               # position of its first octet
+    int64_t next                # netstring: position of the length that is read next
+    int64_t end                 # netstring: position behind it, once it is complete
+    bint classic
+    bint trailer                # next is the trailer's
+    bint inside                 # began while another was open
+    bint nested                 # unsigned streams: the value of a struct field, no message of its own
+
+
+cdef class Decoder:
+    cdef Authenticator auth
+    cdef str medium
+    cdef bint stream
+    cdef Py_ssize_t limit
+    cdef Verdict verdict        # of the last judge()
+    # positions count from the beginning of the stream; buffer[0] is the octet at position base
+    cdef uint8_t* buffer
+    cdef Py_ssize_t room
+    cdef int64_t base
+    cdef int64_t end            # behind the last octet received
+    cdef int64_t scanned        # all before this has been looked at
+    cdef int64_t line           # where the line begins that `scanned` is in
+    cdef int64_t floor          # behind the last message
+    cdef Candidate[CANDIDATES] open
+    cdef int opened             # open[:opened], in the order of their beginnings
+    cdef uint64_t good, bad_auth, malformed, oversize, truncated, noise
+
+    def __init__(self, str medium not None, Authenticator auth, *, bint stream, Py_ssize_t limit=MESSAGE_LIMIT):
+        if limit < 2 * MARKER:
+            raise ValueError("the limit leaves no room for a message")
+        self.medium = medium
+        self.auth = auth
+        self.stream = stream
+        self.limit = limit
+
+    def __dealloc__(self):
+        PyMem_Free(self.buffer)
+
+    @property
+    def counters(self):
+        return {
+            "good": self.good,
+            "bad_auth": self.bad_auth,
+            "malformed": self.malformed,
+            "oversize": self.oversize,
+            "truncated": self.truncated,
+            "noise_bytes": self.noise + <uint64_t>(self.needed() - self.floor),
+        }
+
+    def feed(self, data):
+        cdef Py_buffer view
+        cdef list messages = []
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            if self.stream:
+                self.take_stream(<const uint8_t*>view.buf, view.len, messages)
+            else:
+                self.take_datagram(<const uint8_t*>view.buf, view.len, messages)
+        finally:
+            PyBuffer_Release(&view)
+        return messages
+
+    # -- one message, whole
+
+    cdef Message judge(self, const uint8_t* p, Py_ssize_t n):
+        """The message that all of p is, which begins with a start marker. self.verdict says why there is none."""
+        cdef Message m
+        cdef Py_ssize_t body = n
+        self.verdict = MALFORMED
+        if n > self.limit:
+            self.verdict = OVERSIZE
+            return None
+        if is_marker(p, c"#"):
+            body = self.signed_netstring(p, n)
+        elif n < 2 * MARKER or not is_marker(p + n - MARKER, c"<") or p[n - MARKER - 1] != LF:
+            return None
+        elif self.auth is not None and not classic_verifies(self.auth, p, n):
+            self.verdict = BAD_AUTH
+            return None
+        m = self.interpret(p, body) if body > 0 else None
+        if m is None:
+            return None
+        self.verdict = GOOD
+        if m.outer is None:
+            m.raw = PyBytes_FromStringAndSize(<const char*>p, n)
+        else:
+            m.outer.raw = PyBytes_FromStringAndSize(<const char*>p, n)
+        return m
+
+    cdef Py_ssize_t signed_netstring(self, const uint8_t* p, Py_ssize_t n):
+        """Where the trailer of a netstring begins whose trailer verifies; -1: there is none. Where nobody verifies, a
+        message need not have one."""
+        cdef Py_ssize_t size = 0
+        cdef Py_ssize_t body = walk_fields(p, n)
+        cdef Py_ssize_t text
+        if body < 0 or (body == n and self.auth is None):
+            return body
+        text = read_trailer(p + body, n - body, &size)
+        if text > 0 and body + text + size + 1 != n:
+            return -1
+        if text <= 0 and body < n:
+            return -1
+        if self.auth is None or (body < n and self.auth.check(p, body, NULL, 0, p + body + text, size)):
+            return body
+        self.verdict = BAD_AUTH
+        return -1
+
+    cdef Message interpret(self, const uint8_t* p, Py_ssize_t n):
+        """The message that n octets are, unpacked where the whole of it is compressed."""
+        cdef Message m = Message.__new__(Message)
+        cdef Message inner
+        cdef tuple payload
+        if not unsigned_message(m, p, n):
+            return None
+        m.medium = self.medium
+        payload = m.first("_compressed_payload")
+        if payload is None or payload[1] != BINARY:
+            return m
+        inner = inflate(m, payload[2])
+        if inner is not None:
+            inner.medium = self.medium
+            inner.outer = m
+        return inner
+
+    cdef void count(self, Verdict verdict) noexcept:
+        if verdict == GOOD:
+            self.good += 1
+        elif verdict == BAD_AUTH:
+            self.bad_auth += 1
+        elif verdict == OVERSIZE:
+            self.oversize += 1
+        else:
+            self.malformed += 1
+
+    cdef int take_datagram(self, const uint8_t* p, Py_ssize_t n, list messages) except -1:
+        cdef Message m = None
+        if n > 0 and p[0] == c">" and p[n - 1] == 0:
+            n -= 1
+        self.verdict = MALFORMED
+        if n >= 2 * MARKER and (is_marker(p, c">") or is_marker(p, c"#")):
+            m = self.judge(p, n)
+        self.count(self.verdict)
+        if m is not None:
+            messages.append(m)
+        return 0
+
+    # -- the stream's buffer
+
+    cdef inline uint8_t* at(self, int64_t position) noexcept:
+        return self.buffer + (position - self.base)
+
+    cdef int64_t needed(self) noexcept:
+        """All before this position can no longer be part of a message."""
+        if self.opened:
+            return self.open[0].start
+        return max(self.floor, self.end - (MARKER - 1))
+
+    cdef int take_stream(self, const uint8_t* p, Py_ssize_t n, list messages) except -1:
+        cdef Py_ssize_t part
+        while n > 0:
+            part = min(n, SLICE)
+            self.append(p, part)
+            self.scan(messages)
+            p += part
+            n -= part
+        return 0
+
+    cdef int append(self, const uint8_t* p, Py_ssize_t n) except -1:
+        cdef int64_t needed
+        cdef Py_ssize_t live
+        cdef void* grown
+        if self.end - self.base + n > self.room:
+            needed = self.needed()
+            live = self.end - needed
+            memmove(self.buffer, self.at(needed), live)
+            self.base = needed
+            # as much free as in use: moving costs each octet a constant, however small the pieces are
+            if self.room < 2 * live + n:
+                grown = PyMem_Realloc(self.buffer, max(2 * live + n, 1024))
+                if grown == NULL:
+                    raise MemoryError
+                self.buffer = <uint8_t*>grown
+                self.room = max(2 * live + n, 1024)
+        memcpy(self.at(self.end), p, n)
+        self.end += n
+        return 0
+
+    # -- candidates
+
+    cdef void open_candidate(self, int64_t start, bint classic) noexcept:
+        cdef Candidate* c
+        if self.opened == CANDIDATES:
+            # the newest are the likelier ones: a beginning that is none stays behind, with what it was cut from
+            self.truncated += 1
+            self.close(0)
+        c = &self.open[self.opened]
+        c.start = start
+        c.next = start + MARKER
+        c.end = 0
+        c.classic = classic
+        c.trailer = False
+        c.inside = self.opened > 0
+        c.nested = self.auth is None and not classic and self.is_struct_value(start)
+        self.opened += 1
+
+    cdef void close(self, int i) noexcept:
+        self.opened -= 1
+        memmove(&self.open[i], &self.open[i + 1], (self.opened - i) * sizeof(Candidate))
+
+    cdef void reject(self, int i, Verdict verdict) noexcept:
+        """Close, and count unless it was inside another, where it most likely never was a message."""
+        if not self.open[i].inside:
+            self.count(verdict)
+        self.close(i)
+
+    cdef bint is_struct_value(self, int64_t position) noexcept:
+        """Is position where the struct value begins that an open netstring is waiting for the end of? Without
+        signatures only this tells a nested message from the next one."""
+        cdef Py_ssize_t used, size, name
+        cdef uint8_t* p
+        cdef int i
+        for i in range(self.opened):
+            if self.open[i].classic or self.open[i].end:
+                continue
+            p = self.at(self.open[i].next)
+            used = read_length(p, self.end - self.open[i].next, &size)
+            if used <= 0 or self.open[i].next + used + 3 > position or memcmp(p + used, b"(2)", 3):
+                continue
+            name = find(p + used, position - self.open[i].next - used, c"=")
+            if name >= 0 and self.open[i].next + used + name + 1 == position:
+                return True
+        return False
+
+    cdef Progress follow(self, Candidate* c, int64_t visible) noexcept:
+        """Walk on along the lengths of a netstring, as far as the octets before `visible` go."""
+        cdef Py_ssize_t used, size, have
+        cdef uint8_t* p
+        while True:
+            p = self.at(c.next)
+            have = visible - c.next
+            if not c.trailer and have > 0 and p[0] == c"%":
+                if memcmp(p, b"%%%\n", min(have, MARKER)):
+                    return BROKEN
+                if have < MARKER:
+                    return WAITING
+                c.next += MARKER
+                c.trailer = True
+                if self.auth is None:
+                    c.end = c.next
+                    return COMPLETE
+                continue
+            used = read_length(p, have, &size)
+            if used < 0 or (c.trailer and size > TRAILER_LIMIT):
+                return BROKEN
+            if c.next + used + size + 1 - c.start > self.limit:
+                return TOO_LARGE
+            if used == 0 or size >= have - used:
+                return WAITING
+            if p[used + size] != c",":
+                return BROKEN
+            c.next += used + size + 1
+            if c.trailer:
+                c.end = c.next
+                return COMPLETE
+
+    # -- the scan
+
+    cdef int scan(self, list messages) except -1:
+        cdef Py_ssize_t size
+        cdef int64_t visible
+        while True:
+            size = find(self.at(self.scanned), self.end - self.scanned, LF)
+            visible = self.end if size < 0 else self.scanned + size + 1
+            if self.opened:
+                if self.finish_netstring(visible, messages):
+                    continue
+                self.reject_large(visible)
+            if size < 0:
+                self.scanned = self.end
+                return 0
+            if not self.finish_classic(visible - 1, messages):
+                self.find_start(visible - 1)
+                self.scanned = self.line = visible
+
+    cdef void find_start(self, int64_t lf) noexcept:
+        """Does a start marker end with the LF at this position?"""
+        cdef uint8_t* p
+        if lf - self.line < MARKER - 1:
+            return
+        p = self.at(lf - (MARKER - 1))
+        if is_marker(p, c">") or is_marker(p, c"#"):
+            self.open_candidate(lf - (MARKER - 1), p[0] == c">")
+
+    cdef void reject_large(self, int64_t visible) noexcept:
+        cdef int i = 0
+        while i < self.opened:
+            if visible - self.open[i].start > self.limit:
+                self.reject(i, OVERSIZE)
+            else:
+                i += 1
+
+    cdef bint finish_netstring(self, int64_t visible, list messages) except -1:
+        """Follow all netstrings, and deliver the one that is a message first, if any."""
+        cdef Progress progress
+        cdef int i = 0, first
+        while i < self.opened:
+            progress = WAITING
+            if not self.open[i].classic and not self.open[i].end:
+                progress = self.follow(&self.open[i], visible)
+            if progress == BROKEN or progress == TOO_LARGE:
+                self.reject(i, MALFORMED if progress == BROKEN else OVERSIZE)
+            else:
+                i += 1
+        while True:
+            first = -1
+            for i in range(self.opened):
+                if self.open[i].end and (first < 0 or self.open[i].end < self.open[first].end):
+                    first = i
+            if first < 0:
+                return False
+            if self.open[first].nested:
+                self.close(first)
+            elif self.deliver(self.open[first].start, self.open[first].end, messages):
+                return True
+            else:
+                self.count(self.verdict)
+                self.close(first)
+
+    cdef bint finish_classic(self, int64_t lf, list messages) except -1:
+        """What the line that ends at lf means for the classic candidates; is it the end of a message?"""
+        cdef uint8_t* text
+        cdef Py_ssize_t size = lf - self.line
+        cdef bint finished
+        cdef int i = self.opened - 1
+        while i >= 0 and not self.open[i].classic:
+            i -= 1
+        if i < 0 or size == 0:
+            return False
+        text = self.at(self.line)
+        finished = size == MARKER - 1 and is_marker(text, c"<")
+        if finished and self.deliver_classic(lf + 1, messages):
+            return True
+        if finished or find(text, size, c"=") < 1 or find(text, size, 0) >= 0:
+            while i >= 0:
+                if self.open[i].classic:
+                    if finished:
+                        self.close(i)
+                    else:
+                        self.reject(i, MALFORMED)
+                i -= 1
+        return False
+
+    cdef bint deliver_classic(self, int64_t end, list messages) except -1:
+        """All open classic candidates end here: which of them is a message? A signature tells. Without, it is the
+        newest: rather that than a truncated message which has swallowed the next."""
+        cdef int i, k
+        cdef bint counted = False
+        for k in range(self.opened):
+            i = k if self.auth is not None else self.opened - 1 - k
+            if not self.open[i].classic:
+                continue
+            if self.deliver(self.open[i].start, end, messages):
+                return True
+            if not counted:
+                self.count(self.verdict)
+            counted = True
+        return False
+
+    cdef bint deliver(self, int64_t start, int64_t end, list messages) except -1:
+        """Is this a message? Then it is delivered, and the scan goes on behind it."""
+        cdef Message m = self.judge(self.at(start), end - start)
+        if m is None:
+            return False
+        self.good += 1
+        self.noise += start - self.floor
+        self.truncated += self.open[0].start < start
+        self.opened = 0
+        self.floor = self.scanned = self.line = end
+        messages.append(m)
+        return True
+
+
+# ---- messages → octets -----------------------------------------------------------------------------------------------
+
+cdef bytes classic_octets(Message message, Authenticator auth):
+    cdef Writer fields = Writer()
+    cdef Writer w = Writer()
+    cdef uint8_t[TOKEN_MAX] token
+    cdef Py_ssize_t auth_at
+    write_classic(fields, message, -1, auth is not None, &auth_at)
+    if auth_at < 0:
+        auth_at = fields.size
+    w.put(b">>>\n", MARKER)
+    w.put(fields.data, auth_at)
+    if auth is not None:
+        w.put(b"auth=", 5)
+        w.put(token, auth.token(-1, fields.data, fields.size, NULL, 0, token))
+        w.put_octet(LF)
+    w.put(fields.data + auth_at, fields.size - auth_at)
+    w.put(b"<<<\n", MARKER)
+    return w.taken()
+
+
+cdef int classic_token(Message message, Authenticator auth, uint8_t* token) except -1:
+    """The signature that the message has in the classic format; its length."""
+    cdef Writer fields = Writer()
+    cdef Py_ssize_t unused
+    write_classic(fields, message, -1, True, &unused)
+    return auth.token(-1, fields.data, fields.size, NULL, 0, token)
+
+
+cdef bint has_classic_form(Message message):
+    """Would the original sign it in the classic format too? (protocol/wire.md §6.1)"""
+    for _name, kind, _value in message._fields:
+        if kind == STRUCT or kind == COMPRESSED or kind == UNCOMPRESSED:
+            return False
+    return True
+
+
+cdef bytes netstring_octets(Message message, Authenticator auth, bint inner_auth):
+    cdef Writer fields = Writer()
+    cdef Writer w = Writer()
+    cdef uint8_t[TOKEN_MAX] token
+    cdef Py_ssize_t auth_at
+    cdef int n
+    write_netstring(fields, message, -1, auth is not None, &auth_at)
+    if auth_at < 0:
+        auth_at = fields.size
+    w.put(b"###\n", MARKER)
+    w.put(fields.data, auth_at)
+    if auth is not None and inner_auth and has_classic_form(message):
+        n = classic_token(message, auth, token)
+        write_netstring_field(w, b"auth", STRING, token, n)
+    w.put(fields.data + auth_at, fields.size - auth_at)
+    w.put(b"%%%\n", MARKER)
+    if auth is not None:
+        n = auth.token(-1, w.data, w.size, NULL, 0, token)
+        w.put_length(n)
+        w.put(token, n)
+        w.put(b",", 1)
+    return w.taken()
+
+
+def encode(Message message not None, Authenticator auth, str format not None, *, bint inner_auth=True):
+    cdef bytes octets
+    if format == "netstring":
+        octets = netstring_octets(message, auth, inner_auth)
+    elif format == "classic":
+        octets = classic_octets(message, auth)
+    else:
+        raise ValueError(f"no format is called {format!r}")
+    if len(octets) > MESSAGE_LIMIT:
+        raise ValueError(f"a message of {len(octets)} octets; {MESSAGE_LIMIT} is the limit")
+    return octets

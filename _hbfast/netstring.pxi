@@ -1,0 +1,153 @@
+# The netstring format (protocol/wire.md §3): "###", each field behind its length, "%%%", and a trailer with the
+# signature. Included by codec.pyx.
+
+cdef enum:
+    TRAILER_LIMIT = 256         # octets of a trailer's text; our longest has 67
+    LIST_LIMIT = 1024           # a packed list of this size or more cannot be sent, protocol/wire.md §3.1
+
+
+cdef Py_ssize_t netstring_message(Message m, const uint8_t* p, Py_ssize_t n, int depth):
+    """Read from the first marker through the second, whatever follows; how many octets that are, -1: it isn't one."""
+    cdef Py_ssize_t i = MARKER, used, size
+    if n < 2 * MARKER or not is_marker(p, c"#"):
+        return -1
+    while True:
+        if n - i >= MARKER and is_marker(p + i, c"%"):
+            return i + MARKER
+        used = read_length(p + i, n - i, &size)
+        if used <= 0 or size >= n - i - used or p[i + used + size] != c",":
+            return -1
+        if not netstring_field(m, p + i + used, size, depth):
+            return -1
+        i += used + size + 1
+
+
+cdef bint netstring_field(Message m, const uint8_t* p, Py_ssize_t n, int depth):
+    """Read one field, from its bracket to the end of its value."""
+    cdef int kind
+    cdef Py_ssize_t name
+    cdef Message child
+    cdef object value = None
+    if n < 5 or p[0] != c"(" or not c"0" <= p[1] <= c"5" or p[2] != c")":
+        return False
+    kind = p[1] - c"0"
+    p += 3
+    n -= 3
+    name = find(p, n, c"=")
+    if name < 1 or find(p, name, 0) >= 0 or (name >= MARKER and is_marker(p, c">")):
+        return False
+    if kind == STRUCT:
+        child = Message.__new__(Message)
+        if depth + 1 < DEEPEST and netstring_message(child, p + name + 1, n - name - 1, depth + 1) == n - name - 1:
+            value = child
+    elif kind == LIST:
+        value = read_list(p + name + 1, n - name - 1)
+    elif kind != STRING or find(p + name + 1, n - name - 1, 0) < 0:
+        value = PyBytes_FromStringAndSize(<const char*>p + name + 1, n - name - 1)
+    if value is None:
+        return False
+    m.add(p, name, kind, value)
+    return True
+
+
+cdef list read_list(const uint8_t* p, Py_ssize_t n):
+    """Elements behind their lengths, each followed by a comma; None where it isn't that."""
+    cdef list found = []
+    cdef Py_ssize_t i = 0, used, size
+    while i < n:
+        used = read_length(p + i, n - i, &size)
+        if used <= 0 or size >= n - i - used or p[i + used + size] != c",":
+            return None
+        found.append(PyBytes_FromStringAndSize(<const char*>p + i + used, size))
+        i += used + size + 1
+    return found
+
+
+cdef bytes pack_list(list elements):
+    cdef Writer w = Writer()
+    cdef bytes element
+    for element in elements:
+        if b"\0" in element:
+            raise ValueError("a list holds strings: no NUL")
+        w.put_length(len(element))
+        w.put(<const char*>element, len(element))
+        w.put(b",", 1)
+    return w.taken()
+
+
+cdef Py_ssize_t walk_fields(const uint8_t* p, Py_ssize_t n) noexcept:
+    """Where the trailer of a netstring begins, found by the lengths alone; -1: there is no end marker."""
+    cdef Py_ssize_t i = MARKER, used, size
+    while n - i >= MARKER:
+        if is_marker(p + i, c"%"):
+            return i + MARKER
+        used = read_length(p + i, n - i, &size)
+        if used <= 0 or size >= n - i - used or p[i + used + size] != c",":
+            return -1
+        i += used + size + 1
+    return -1
+
+
+cdef Py_ssize_t read_trailer(const uint8_t* p, Py_ssize_t n, Py_ssize_t* size) noexcept:
+    """A trailer at p: where its text begins, and its size; 0: more octets must come; -1: it isn't one."""
+    cdef Py_ssize_t used = read_length(p, n, size)
+    if used <= 0:
+        return used
+    if size[0] > TRAILER_LIMIT:
+        return -1
+    if size[0] >= n - used:
+        return 0
+    return used if p[used + size[0]] == c"," else -1
+
+
+cdef int write_netstring(Writer w, Message m, int depth, bint signing, Py_ssize_t* auth_at) except -1:
+    """The fields, as write_classic does it."""
+    cdef bytes name, octets
+    cdef Writer nested
+    auth_at[0] = -1
+    for text, kind, value in m._fields:
+        if signing and text == "auth":
+            if auth_at[0] < 0:
+                auth_at[0] = w.size
+            continue
+        name = text.encode("latin-1")
+        check_name(name)
+        if name.startswith(b">>>\n"):
+            raise ValueError(f"no field is called {text!r}")
+        if kind == STRUCT:
+            nested = netstring_nested(value, depth + 1)
+            write_netstring_field(w, name, kind, nested.data, nested.size)
+            continue
+        if kind == LIST:
+            octets = pack_list(value)
+            if len(octets) >= LIST_LIMIT:
+                raise ValueError(f"a list of {len(octets)} octets; must be less than {LIST_LIMIT}: {text!r}")
+        else:
+            octets = value
+            if kind == STRING:
+                check_string(name, octets)
+        write_netstring_field(w, name, kind, <const uint8_t*><const char*>octets, len(octets))
+    return 0
+
+
+cdef Writer netstring_nested(Message m, int depth):
+    cdef Writer w = Writer()
+    cdef Py_ssize_t unused
+    if depth >= DEEPEST:
+        raise ValueError(f"messages nest deeper than {DEEPEST}")
+    w.put(b"###\n", MARKER)
+    write_netstring(w, m, depth, False, &unused)
+    w.put(b"%%%\n", MARKER)
+    return w
+
+
+cdef int write_netstring_field(Writer w, bytes name, int kind, const uint8_t* value, Py_ssize_t n) except -1:
+    w.put_length(3 + len(name) + 1 + n)
+    w.put(b"(", 1)
+    w.put_octet(c"0" + <uint8_t>kind)
+    w.put(b")", 1)
+    w.put(<const char*>name, len(name))
+    w.put(b"=", 1)
+    w.put(value, n)
+    w.put(b",", 1)
+    return 0
