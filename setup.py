@@ -37,7 +37,7 @@ class BuildPy(build_py):
 
 setup(
     ext_modules=cythonize(extensions, build_dir="build/cython", compiler_directives={"linetrace": MODE == "debug"}),
-    cffi_modules=[f"{KERNEL}:ffibuilder"] if Path(KERNEL).exists() else [],
+    cffi_modules=[f"{KERNEL}:ffibuilder"],
     cmdclass={"build_py": BuildPy},
     options={"bdist_wheel": {"py_limited_api": "cp311"} if MODE == "release" else {}},
 )

@@ -11,7 +11,7 @@ class Authenticator:
     """
 
     def __init__(self, keys: Mapping[int, tuple[str, bytes]], outbound: int) -> None:
-        """keys: {index 0–15: (method, key)}; outbound: the index to sign with.
+        """keys: {index 0 to 15: (method, key)}; outbound: the index to sign with.
 
         ValueError, which never shows a key: an index out of range, an unknown method, a key with crc, no key with
         another method, an outbound index without a key.

@@ -1,10 +1,9 @@
 """Messages and their octets (protocol/wire.md §1 to §5)."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
 from _hbfast.auth import Authenticator
-
 
 class Message:
     """An ordered list of fields, kept whole and never changed. Names may repeat; looking one up gives the first.
@@ -64,7 +63,7 @@ class Message:
         """All fields, in order."""
 
     def __eq__(self, other: object) -> bool: ...
-    __hash__: None  # type: ignore[assignment]
+    __hash__: ClassVar[None]  # type: ignore[assignment]
 
 class Decoder:
     """Octets in, messages out. Nothing that is fed raises (MemoryError apart); what is rejected is counted.
@@ -108,7 +107,7 @@ class Decoder:
 def encode(
     message: Message,
     auth: Authenticator | None,
-    format: Literal["classic", "netstring"],
+    format: Literal["classic", "netstring"],  # noqa: A002 - the documented word
     *,
     inner_auth: bool = True,
 ) -> bytes:

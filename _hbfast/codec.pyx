@@ -169,7 +169,7 @@ cdef class Message:
 # ---- compressed messages ---------------------------------------------------------------------------------------------
 
 cdef Message inflate(Message m, bytes packed):
-    """The message in a compressed value of m (protocol/wire.md §5); None where it is none, or larger than 2 MiB."""
+    """The message in a compressed value of m (protocol/wire.md §5); None where it is none or has more than 2 MiB."""
     cdef tuple algorithm = m.first("_compression_algorithm")
     cdef bytes octets
     cdef Py_ssize_t n
@@ -409,7 +409,8 @@ cdef class Decoder:
         if self.end - self.base + n > self.room:
             needed = self.needed()
             live = self.end - needed
-            memmove(self.buffer, self.at(needed), live)
+            if live > 0:
+                memmove(self.buffer, self.at(needed), live)
             self.base = needed
             # as much free as in use: moving costs each octet a constant, however small the pieces are
             if self.room < 2 * live + n:
@@ -489,7 +490,7 @@ cdef class Decoder:
             used = read_length(p, have, &size)
             if used < 0 or (c.trailer and size > TRAILER_LIMIT):
                 return BROKEN
-            if c.next + used + size + 1 - c.start > self.limit:
+            if used > 0 and c.next + used + size + 1 - c.start > self.limit:
                 return TOO_LARGE
             if used == 0 or size >= have - used:
                 return WAITING

@@ -86,7 +86,7 @@ cdef class Writer:
         """Room for n more octets, which then belong to it."""
         cdef Py_ssize_t room = max(2 * self.room, self.size + n, 512)
         cdef void* grown
-        if self.size + n > self.room:
+        if self.size + n > self.room or self.data == NULL:
             grown = PyMem_Realloc(self.data, room)
             if grown == NULL:
                 raise MemoryError
@@ -96,7 +96,8 @@ cdef class Writer:
         return self.data + self.size - n
 
     cdef int put(self, const void* p, Py_ssize_t n) except -1:
-        memcpy(self.extend(n), p, n)
+        if n > 0:
+            memcpy(self.extend(n), p, n)
         return 0
 
     cdef int put_octet(self, uint8_t c) except -1:
