@@ -87,3 +87,6 @@ class Reboot:
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
+
+
+Action = Transmit | RunAgent | KillAgent | Reply | Note | Stop | Reboot

@@ -1,0 +1,235 @@
+"""One resource group: its order, its time-outs, and giving up.
+
+Resources start left to right and stop right to left, one agent at a time; a notifier is told and not waited for. The
+machine moves towards what is wanted: `want(True)`, `want(False)`, or a new plan from a reload, of which it starts and
+stops only what differs. A start that fails or takes too long stops what is up and ends in FAILED; a stop that fails is
+noted and the release goes on.
+
+    STOPPED ──► STARTING ──► HELD ──► STOPPING ──► STOPPED
+                    └────────► STOPPING ──► FAILED
+"""
+
+from __future__ import annotations
+
+from heartbeat.core.actions import ANNOUNCE, CRIT, ERROR, INFO, START, STOP, WARN, KillAgent, Reboot
+from heartbeat.core.machine import Machine
+from heartbeat.core.settings import SECOND
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from heartbeat.core.outbox import Outbox
+    from heartbeat.core.settings import Group, Resource, Settings
+    from heartbeat.core.timers import Timers
+
+STOPPED, STARTING, HELD, STOPPING, FAILED = range(5)
+
+# a start that is still running when the group must go gets this long to end by itself
+RELEASE_GRACE_NS = 5 * SECOND
+FAILURE_MEMORY_NS = 600 * SECOND
+RETRY_FIRST_NS, RETRY_MOST_NS = 5 * SECOND, 300 * SECOND
+
+
+class GroupMachine(Machine):
+    """claimed: this node alone may start it. up: what has been started and not yet stopped, in order of start."""
+
+    NAMES = ("stopped", "starting", "held", "stopping", "failed")
+    ALLOWED = {
+        (STOPPED, STARTING): "wanted: its first resource is started",
+        (STOPPED, STOPPING): "leftovers of a dead run are removed",
+        (STARTING, HELD): "the last resource is up",
+        (STARTING, STOPPING): "a start failed, or the group is no longer wanted",
+        (STARTING, STOPPED): "no longer wanted, and nothing is up",
+        (HELD, STARTING): "a reload adds or removes a resource",
+        (HELD, STOPPING): "no longer wanted: its last resource is stopped",
+        (STOPPING, STOPPED): "the first resource is down",
+        (STOPPING, FAILED): "what a failed start left is down",
+        (STOPPING, STARTING): "wanted again, and the stop that was running has ended",
+        (FAILED, STARTING): "tried again",
+        (FAILED, STOPPED): "no longer wanted, or handed over",
+    }
+
+    __slots__ = (
+        "_failing", "_on_change", "_outbox", "_policy", "_quiet", "_run", "_running", "_timer", "_timers", "_verb",
+        "announced", "claimed", "failed_at", "failures", "orphaned", "retry_timer", "settings", "up", "wanted",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        settings: Group,
+        policy: Settings,
+        outbox: Outbox,
+        timers: Timers,
+        on_change: Callable[[GroupMachine], None],
+        on_retry: Callable[[GroupMachine], None],
+    ) -> None:
+        super().__init__(STOPPED)
+        self.settings = settings
+        self.claimed = False
+        self.wanted = False
+        self.up: list[Resource] = []
+        self.failed_at: int | None = None
+        self.failures = 0
+        self.orphaned = 0  # the peer's consecutive statuses in which nobody claimed it (resources.py)
+        self.announced = False  # told the neighbours again in this conflict (resources.py)
+        self._policy = policy
+        self._outbox = outbox
+        self._timers = timers
+        self._on_change = on_change
+        self._timer = timers.new(self._too_long)
+        self.retry_timer = timers.new(lambda now: on_retry(self))
+        self._run = 0
+        self._running: Resource | None = None
+        self._verb = ""
+        self._failing = False
+        self._quiet = False
+
+    # --- what is wanted
+
+    def want(self, wanted: bool) -> None:
+        self.wanted = wanted
+        self._timers.disarm(self.retry_timer)
+        if self._run:
+            if not wanted and self._verb == START:
+                self._timers.arm(self._timer, self._outbox.now + RELEASE_GRACE_NS // self._policy.divisor)
+            return
+        self._step()
+
+    def clean(self) -> None:
+        """A dead run may have left anything of this group up: stop all of it, and mail nobody."""
+        self.up = [resource for resource in self.settings.resources if not resource.notifier]
+        self._outbox.note(WARN, f"{self.settings.key}: removing what an earlier run left")
+        self._quiet = True
+        self._step()
+
+    def replan(self, settings: Group, policy: Settings) -> None:
+        """The operator's files have changed. Call `resume` when all groups are replanned."""
+        self.settings = settings
+        self._policy = policy
+
+    def resume(self) -> None:
+        if not self._run and (self.wanted or self.up):
+            self._step()
+
+    def announce(self) -> None:
+        """Tell the neighbours again who holds the group's addresses."""
+        for resource in self.up:
+            if not resource.notifier:
+                self._outbox.run(self.settings.key, resource, ANNOUNCE, answered=False)
+
+    def failed_recently(self, now: int) -> bool:
+        return self.failed_at is not None and now - self.failed_at < FAILURE_MEMORY_NS // self._policy.divisor
+
+    def letter(self, now: int) -> str:
+        """The group's state in the bulletin."""
+        if self.claimed:
+            return "fshpf"[self.state]
+        if self.state in (STOPPING, STARTING):
+            return "p"
+        return "x" if self.failed_recently(now) else "-"
+
+    @property
+    def moving(self) -> bool:
+        return self.state in (STARTING, STOPPING)
+
+    def retire(self) -> None:
+        """Give the timers back: a reload removed the group, and it is down."""
+        self._timers.free(self._timer)
+        self._timers.free(self.retry_timer)
+
+    # --- one agent after the other
+
+    def _next(self) -> tuple[str, Resource] | None:
+        plan = self.settings.resources if self.wanted and not self._failing else ()
+        for resource in reversed(self.up):
+            if resource not in self.settings.resources:
+                return STOP, resource
+        for resource in reversed(self.settings.resources):
+            if resource in self.up and resource not in plan:
+                return STOP, resource
+        for resource in plan:
+            if resource not in self.up:
+                return START, resource
+        return None
+
+    def _step(self) -> None:
+        while (step := self._next()) is not None:
+            going = STARTING if self.wanted and not self._failing else STOPPING
+            if self.state != going:
+                self.enter(going)
+                self._on_change(self)
+            verb, resource = step
+            if verb == START:
+                self.up.append(resource)
+            if resource.notifier:
+                self._outbox.run(self.settings.key, resource, verb, answered=False)
+                if verb == STOP:
+                    self.up.remove(resource)
+                continue
+            self._begin(verb, resource)
+            return
+        self._arrive()
+
+    def _begin(self, verb: str, resource: Resource) -> None:
+        self._verb = verb
+        self._running = resource
+        self._run = self._outbox.run(self.settings.key, resource, verb)
+        limit_ns = resource.start_timeout_ns if verb == START else resource.stop_timeout_ns
+        self._timers.arm(self._timer, self._outbox.now + limit_ns)
+
+    def exited(self, run: int, code: int, detail: str) -> bool:
+        """AgentExited. False: not one of this group's."""
+        if run != self._run or self._running is None:
+            return False
+        resource = self._running
+        self._timers.disarm(self._timer)
+        self._run = 0
+        self._running = None
+        why = f"{resource.word}: {self._verb} failed ({detail or f'exit code {code}'})"
+        if self._verb == STOP:
+            self.up.remove(resource)
+            if code:
+                self._outbox.note(ERROR, f"{why}; the release goes on")
+                if self._policy.reboot_on_stop_failure:
+                    self._outbox.put(Reboot(why))
+        elif code and self.wanted:
+            self._outbox.note(CRIT, f"{why}; giving up {self.settings.key}")
+            self._failing = True
+        self._step()
+        return True
+
+    def _too_long(self, now: int) -> None:
+        if self._running is not None:
+            self._outbox.note(ERROR, f"{self._running.word}: {self._verb} takes too long, killed")
+            self._outbox.put(KillAgent(self._run))
+
+    def _arrive(self) -> None:
+        quiet, self._quiet = self._quiet, False
+        if self._failing:
+            self._failing = False
+            self.wanted = False
+            self.failed_at = self._outbox.now
+            self.failures += 1
+            self.enter(FAILED)
+        elif self.wanted:
+            if self.state == HELD:
+                return
+            if self.state == STOPPED:
+                self.enter(STARTING)  # a group of no resources
+            self.failures = 0
+            self.failed_at = None
+            self.enter(HELD)
+            self._outbox.note(INFO, f"{self.settings.key}: acquired")
+        else:
+            if self.state == STOPPED:
+                return
+            self.enter(STOPPED)
+            if not quiet:
+                self._outbox.note(INFO, f"{self.settings.key}: released")
+        self._on_change(self)
+
+    def retry_delay_ns(self) -> int:
+        """5 s after the first failure, doubled for each that follows, at most five minutes."""
+        doubled = RETRY_FIRST_NS << min(self.failures - 1, 10)
+        return min(doubled, RETRY_MOST_NS) // self._policy.divisor

@@ -1,0 +1,64 @@
+"""Our sent messages, kept for retransmission.
+
+A ring of the newest 500 (the original's size; wire format: sizes). An acknowledgement trims it: what the peer has is
+never asked for again. Nothing waits for an acknowledgement, so a peer that never sends one costs nothing but memory.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _hbfast.codec import Message
+
+LIMIT = 500
+
+# find(): why a message can't be sent again, in the original's words
+TOO_LOW = "seqno too low"
+NOT_FOUND = "seqno not found"
+
+
+class History:
+    """Sequence numbers are added in order, without holes."""
+
+    __slots__ = ("_first", "_messages", "_sent_again")
+
+    def __init__(self) -> None:
+        self._messages: deque[Message] = deque(maxlen=LIMIT)
+        self._first = 1  # sequence number of _messages[0]
+        self._sent_again: dict[int, int] = {}  # sequence number → instant of its last retransmission
+
+    def add(self, sequence: int, message: Message) -> None:
+        if len(self._messages) == LIMIT:
+            self._forget(self._first)
+        self._messages.append(message)
+        if sequence != self._first + len(self._messages) - 1:
+            raise AssertionError(f"history: {sequence} does not follow")
+
+    def acknowledged(self, sequence: int) -> None:
+        """The peer has everything up to here."""
+        while self._messages and self._first <= sequence:
+            self._messages.popleft()
+            self._forget(self._first)
+
+    def _forget(self, sequence: int) -> None:
+        self._sent_again.pop(sequence, None)
+        self._first = sequence + 1
+
+    def find(self, sequence: int, now: int, quiet_ns: int) -> Message | str | None:
+        """The message; or why it is gone, to tell the asker; or None where there is nothing to say: it was sent again
+        less than quiet_ns ago, or does not exist yet."""
+        if sequence < self._first:
+            return TOO_LOW
+        index = sequence - self._first
+        if index >= len(self._messages):
+            return None
+        last = self._sent_again.get(sequence)
+        if last is not None and now - last < quiet_ns:
+            return None
+        self._sent_again[sequence] = now
+        return self._messages[index]
+
+    def __len__(self) -> int:
+        return len(self._messages)

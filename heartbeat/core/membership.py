@@ -1,0 +1,297 @@
+"""Is each node, each link alive?
+
+A node is heard by its status messages alone: each re-arms its death timer with the time the sender itself announces in
+`dt`. A link is one medium of one node; any message that is new, or the newest again, proves it.
+
+    node   init ──► up ──► active        any ──► dead        dead, or a new generation ──► init
+    link   dead ◄──► up
+
+Before this node's own communications are up, which is when every other node has been heard or found dead, `initdead`
+is everybody's death time.
+"""
+
+from __future__ import annotations
+
+from heartbeat.core import bulletin
+from heartbeat.core.actions import CRIT, INFO, STATUS, WARN
+from heartbeat.core.machine import Machine
+from heartbeat.core.sequence import Tracker
+from heartbeat.core.settings import MILLISECOND
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _hbfast.codec import Message
+    from heartbeat.core.outbox import Outbox
+    from heartbeat.core.sequence import Random
+    from heartbeat.core.settings import Settings
+    from heartbeat.core.timers import Timers
+
+INIT, UP, ACTIVE, DEAD = range(4)
+STATUSES = ("init", "up", "active", "dead")
+
+# a peer's announced death time is believed within this factor of our own, so that neither 0 nor years do harm
+DT_FACTOR = 10
+# statuses sent because something changed keep this part of a keepalive between them, so that a storm of changes
+# doesn't fill a slow line
+TRIGGERED_PART = 8
+
+
+class Link(Machine):
+    """One medium of one node."""
+
+    NAMES = ("dead", "up")
+    ALLOWED = {(0, 1): "a message arrived on it", (1, 0): "none for the node's death time, or the medium is down"}
+
+    __slots__ = ("timer",)
+
+    def __init__(self, timer: int) -> None:
+        super().__init__(0)
+        self.timer = timer
+
+
+class Local(Machine):
+    """This node's own status, as it announces it."""
+
+    NAMES = STATUSES[:3]
+    ALLOWED = {
+        (INIT, UP): "the first status is out",
+        (UP, ACTIVE): "every other node has been heard or is dead",
+    }
+
+    __slots__ = ()
+
+
+class Peer(Machine):
+    """The other node. bulletin: its newest, None while it has sent none in this generation (an original)."""
+
+    NAMES = STATUSES
+    ALLOWED = {
+        (INIT, UP): "its status says so",
+        (INIT, ACTIVE): "its status says so, and up was lost",
+        (INIT, DEAD): "silent for its death time, or it said it leaves",
+        (UP, INIT): "restarted",
+        (UP, ACTIVE): "its status says so",
+        (UP, DEAD): "silent for its death time, or it said it leaves",
+        (ACTIVE, INIT): "restarted",
+        (ACTIVE, DEAD): "silent for its death time, or it said it leaves",
+        (DEAD, INIT): "back",
+        (DEAD, UP): "back, and init was lost",
+        (DEAD, ACTIVE): "heard again in the same generation: a healed partition",
+    }
+
+    __slots__ = (
+        "bulletin", "bulletin_sequence", "deadtime_ns", "heard", "last_status_ns", "last_status_sequence", "left",
+        "links", "name", "timer", "tracker",
+    )  # fmt: skip
+
+    def __init__(self, name: str, settings: Settings, tracker: Tracker) -> None:
+        super().__init__(INIT)
+        self.name = name
+        self.tracker = tracker
+        self.timer = 0
+        self.links: dict[str, Link] = {}
+        self.deadtime_ns = settings.deadtime_ns
+        self.heard = False  # ever, in this run
+        self.left = False  # dead because it said so
+        self.bulletin: bulletin.Bulletin | None = None
+        # nothing older than this may change what is known of the peer's groups
+        self.bulletin_sequence = 0
+        self.last_status_ns = 0
+        self.last_status_sequence = 0
+
+    @property
+    def alive(self) -> bool:
+        return self.state != DEAD
+
+    def restarted(self) -> None:
+        """A new generation: nothing learned in the old one holds."""
+        if self.state in (UP, ACTIVE):
+            self.enter(INIT)
+        self.bulletin = None
+        self.bulletin_sequence = 0
+        self.last_status_ns = 0
+        self.last_status_sequence = 0
+        self.left = False
+
+
+class Membership:
+    """The peers (none or one: haresources are for pairs), this node's own status, and its beat.
+
+    on_death(peer), on_change(): what the cluster does about it. fill(): the bulletin of this moment.
+    """
+
+    def __init__(
+        self, settings: Settings, outbox: Outbox, timers: Timers, random: Random, now: int,
+        *, on_death: Callable[[Peer], None], fill: Callable[[], bulletin.Bulletin],
+    ) -> None:  # fmt: skip
+        self.settings = settings
+        self.local = Local(INIT)
+        self.peers: dict[str, Peer] = {}
+        self.silent = False  # this node has said that it leaves: no status may follow
+        self.lateness_ns = 0  # of this node's own latest regular beat
+        self._outbox = outbox
+        self._timers = timers
+        self._on_death = on_death
+        self._fill = fill
+        self._beat_timer = timers.new(self._beat_due)
+        self._triggered_timer = timers.new(self.beat)
+        self._next_beat = now
+        self._last_beat = now - settings.keepalive_ns
+        self._start_due = now + settings.initdead_ns
+        for name in settings.nodes:
+            if name != settings.node and name not in self.peers:
+                peer = self.peers[name] = Peer(name, settings, Tracker(random))
+                peer.timer = timers.new(self._death_timer(peer))
+                timers.arm(peer.timer, self._start_due)
+        self._make_links()
+        timers.arm(self._beat_timer, now)
+
+    def _make_links(self) -> None:
+        for peer in self.peers.values():
+            for medium in [name for name in peer.links if name not in self.settings.media]:
+                self._timers.free(peer.links.pop(medium).timer)
+            for medium in self.settings.media:
+                if medium not in peer.links:
+                    peer.links[medium] = Link(self._timers.new(self._link_timer(peer, medium)))
+
+    def _death_timer(self, peer: Peer) -> Callable[[int], None]:
+        return lambda now: self.death(peer)
+
+    def _link_timer(self, peer: Peer, medium: str) -> Callable[[int], None]:
+        return lambda now: self.link_dead(peer, medium)
+
+    def reconfigure(self, settings: Settings) -> None:
+        """New times and media; a running death timer keeps its instant until the next status."""
+        beat_sooner = settings.keepalive_ns < self.settings.keepalive_ns
+        self.settings = settings
+        self._make_links()
+        if beat_sooner:
+            self._next_beat = self._outbox.now
+            self._timers.arm(self._beat_timer, self._next_beat)
+
+    # --- our own beat
+
+    def _beat_due(self, now: int) -> None:
+        """On a fixed grid; after a stall the grid starts anew instead of catching up."""
+        self.lateness_ns = now - self._next_beat
+        keepalive_ns = self.settings.keepalive_ns
+        self._next_beat += keepalive_ns
+        if self._next_beat <= now:
+            self._next_beat = now + keepalive_ns
+        self._timers.arm(self._beat_timer, self._next_beat)
+        self.beat(now)
+
+    def beat(self, now: int) -> None:
+        """Send a status now."""
+        if self.silent:
+            return
+        self._timers.disarm(self._triggered_timer)
+        self._last_beat = now
+        fields = [
+            ("st", self.local.state_name.encode()),
+            ("dt", b"%x" % max(1, self.settings.deadtime_ns // MILLISECOND)),
+            ("protocol", b"1"),
+            (bulletin.FIELD, str(self._fill()).encode()),
+        ]
+        self._outbox.send("status", fields, priority=STATUS)
+        if self.local.state == INIT:
+            self.local.enter(UP)
+            self._outbox.note(INFO, "local status: up")
+            self.trigger(now)
+
+    def trigger(self, now: int) -> None:
+        """Something that the peer should know has changed: a status soon, at once if none went out just now."""
+        due = self._last_beat + self.settings.keepalive_ns // TRIGGERED_PART
+        self._timers.arm(self._triggered_timer, max(now, due))
+
+    # --- what is heard
+
+    def heard_on(self, peer: Peer, medium: str, now: int) -> None:
+        """A message that proves the link."""
+        link = peer.links.get(medium)
+        if link is None:
+            return
+        self._timers.arm(link.timer, now + peer.deadtime_ns)
+        if link.state == 0:
+            link.enter(1)
+            self._outbox.note(INFO, f"link {peer.name}:{medium} up")
+
+    def link_dead(self, peer: Peer, medium: str) -> None:
+        link = peer.links[medium]
+        self._timers.disarm(link.timer)
+        if link.state == 1:
+            link.enter(0)
+            self._outbox.note(WARN, f"link {peer.name}:{medium} dead")
+
+    def medium_down(self, medium: str) -> None:
+        for peer in self.peers.values():
+            if medium in peer.links:
+                self.link_dead(peer, medium)
+
+    def status(self, peer: Peer, message: Message, now: int) -> None:
+        """A fresh status of the peer. One that is older than the newest only filled a gap: nothing in it counts."""
+        if message.sequence < peer.last_status_sequence:
+            return
+        text = message.get("st")
+        if text not in STATUSES or text == "dead":
+            return
+        self._judge_interval(peer, now)
+        peer.last_status_sequence = message.sequence
+        peer.last_status_ns = now
+        peer.deadtime_ns = self._believe(message.get("dt"))
+        due = now + peer.deadtime_ns
+        if self.local.state != ACTIVE:
+            due = max(due, self._start_due)
+        self._timers.arm(peer.timer, due)
+        peer.heard = True
+        peer.left = False
+        if message.sequence >= peer.bulletin_sequence:
+            peer.bulletin_sequence = message.sequence
+            peer.bulletin = bulletin.parse(message.get(bulletin.FIELD))
+        announced = STATUSES.index(text)
+        if peer.state == DEAD or announced > peer.state:  # within a generation a node only goes forward
+            peer.enter(announced)
+            self._outbox.note(INFO, f"status update for node {peer.name}: {text}")
+
+    def _judge_interval(self, peer: Peer, now: int) -> None:
+        if peer.last_status_ns == 0 or peer.state == DEAD:
+            return
+        interval_ns = now - peer.last_status_ns
+        if interval_ns > self.settings.warntime_ns:
+            severity = CRIT if interval_ns > self.settings.deadtime_ns else WARN
+            self._outbox.note(severity, f"late heartbeat from {peer.name}: interval {interval_ns // MILLISECOND} ms")
+
+    def _believe(self, dt: str | None) -> int:
+        """The announced death time in nanoseconds, within reason; our own where it says nothing readable."""
+        own_ns = self.settings.deadtime_ns
+        try:
+            announced_ns = int(dt or "", 16) * MILLISECOND
+        except ValueError:
+            return own_ns
+        return min(max(announced_ns, own_ns // DT_FACTOR), own_ns * DT_FACTOR) if announced_ns > 0 else own_ns
+
+    def death(self, peer: Peer, *, left: bool = False) -> None:
+        """Silent for its death time, or it has said that it leaves."""
+        self._timers.disarm(peer.timer)
+        if peer.state == DEAD:
+            return
+        peer.left = left
+        peer.enter(DEAD)
+        peer.tracker.forget()
+        for medium in peer.links:
+            self.link_dead(peer, medium)
+        if left:
+            self._outbox.note(INFO, f"node {peer.name} has left and gave up its resources")
+        else:
+            self._outbox.note(WARN, f"node {peer.name} is dead")
+        self._on_death(peer)
+
+    def communications_up(self) -> bool:
+        """The last step of the start: true once."""
+        if self.local.state != UP or not all(peer.heard or peer.state == DEAD for peer in self.peers.values()):
+            return False
+        self.local.enter(ACTIVE)
+        self._outbox.note(INFO, "communications are up; local status: active")
+        return True

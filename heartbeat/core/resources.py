@@ -1,0 +1,387 @@
+"""Who holds which groups: start-up, take-over, fail-back, failed groups, healing, leaving.
+
+A group is *claimed* by at most one node, and only who claims it may start it. Claims come from four places alone:
+settling (at start, once the other node's claims are known or it is dead), the other node's death or departure, a
+hand-over (standby.py), and, after a reload, the preferred node for a group that nobody has. They end by a hand-over,
+by leaving, and where two nodes find that both claim: one of them lets go, chosen the same way on both sides.
+
+    UNSETTLED ──► SETTLED ──► LEAVING ──► LEFT
+"""
+
+from __future__ import annotations
+
+from heartbeat.core import bulletin, group, replan
+from heartbeat.core.actions import CRIT, ERROR, INFO, URGENT
+from heartbeat.core.machine import Machine
+from heartbeat.core.membership import ACTIVE, DEAD
+from heartbeat.core.settings import FAILBACK_OFF, SECOND
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from heartbeat.core.group import GroupMachine
+    from heartbeat.core.membership import Membership, Peer
+    from heartbeat.core.outbox import Outbox
+    from heartbeat.core.settings import Group, Settings
+    from heartbeat.core.timers import Timers
+
+UNSETTLED, SETTLED, LEAVING, LEFT = range(4)
+
+# a claim that looks wrong must look so in this many of the peer's statuses in a row: one may have crossed our own
+PATIENCE = 2
+# after the last word, answer requests for retransmission this long
+LINGER_NS = SECOND
+
+
+class Resources(Machine):
+    """The groups of haresources, in file order. hand_over(groups): asks standby to give them to the peer."""
+
+    NAMES = ("unsettled", "settled", "leaving", "left")
+    ALLOWED = {
+        (UNSETTLED, SETTLED): "the peer is dead, or its claims are known and it hears us",
+        (UNSETTLED, LEAVING): "told to stop",
+        (SETTLED, LEAVING): "told to stop",
+        (LEAVING, LEFT): "every group is released",
+    }
+
+    __slots__ = (
+        "_deaf", "_failback_timer", "_hand_over", "_labels", "_outbox", "_retiring", "_settled_at", "_timers",
+        "ended", "failback_wanted", "groups", "membership", "on_change", "settings",
+    )  # fmt: skip
+
+    def __init__(
+        self, settings: Settings, outbox: Outbox, timers: Timers, membership: Membership,
+        *, leftovers: Collection[str], on_change: Callable[[], None],
+        hand_over: Callable[[list[GroupMachine], str], bool],
+    ) -> None:  # fmt: skip
+        super().__init__(UNSETTLED)
+        self.settings = settings
+        self.membership = membership
+        self.on_change = on_change
+        self.failback_wanted = False
+        self.ended = False  # the last action is out
+        self._hand_over = hand_over
+        self._outbox = outbox
+        self._timers = timers
+        self._deaf = 0  # the peer's statuses in a row that say it doesn't hear us
+        self._failback_timer = timers.new(lambda now: self.evaluate())
+        self._settled_at: int | None = None  # since when both are settled
+        self._retiring: list[GroupMachine] = []
+        self.groups = {plan.key: self._machine(plan) for plan in settings.groups}
+        self._labels = {key: bulletin.label(key) for key in self.groups}
+        for machine in self.groups.values():
+            if machine.settings.key in leftovers:
+                machine.clean()
+
+    def _machine(self, plan: Group) -> GroupMachine:
+        return group.GroupMachine(plan, self.settings, self._outbox, self._timers, self._changed, self._retry)
+
+    # --- what is known
+
+    @property
+    def peer(self) -> Peer | None:
+        """The one other node; haresources are for pairs."""
+        return next(iter(self.membership.peers.values()), None)
+
+    @property
+    def alone(self) -> bool:
+        peer = self.peer
+        return peer is None or peer.state == DEAD
+
+    def peer_claims(self, machine: GroupMachine) -> bool:
+        return self.peer_letter(machine) in bulletin.CLAIMING
+
+    def peer_letter(self, machine: GroupMachine) -> str:
+        """The state letter of a group at the peer, - where it says nothing of it."""
+        peer = self.peer
+        if peer is None or not peer.alive or peer.bulletin is None:
+            return "-"
+        return peer.bulletin.groups.get(self._labels[machine.settings.key], "-")
+
+    def peer_ready(self, machine: GroupMachine | None = None) -> bool:
+        """May we hand over to the peer? It lives, is settled, hears us, and has not failed this group lately."""
+        peer = self.peer
+        if peer is None or peer.state != ACTIVE or peer.bulletin is None or not self._hears_us(peer):
+            return False
+        if peer.bulletin.phase != bulletin.SETTLED:
+            return False
+        label = self._labels[machine.settings.key] if machine else ""
+        return machine is None or (label in peer.bulletin.groups and self.peer_letter(machine) == "-")
+
+    def _hears_us(self, peer: Peer) -> bool:
+        return peer.bulletin is not None and peer.bulletin.heard == self._outbox.generation
+
+    def by_label(self) -> dict[str, GroupMachine]:
+        return {self._labels[key]: machine for key, machine in self.groups.items()}
+
+    def local(self, machine: GroupMachine) -> bool:
+        return machine.settings.preferred == self.settings.node
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is starting or stopping."""
+        return not any(machine.moving for machine in self.groups.values()) and not self._retiring
+
+    @property
+    def holds(self) -> str:
+        """none, local, foreign or all: the kinds of which every group is held, of the kinds that there are."""
+        kinds = {self.local(machine) for machine in self.groups.values()}
+        lost = {self.local(machine) for machine in self.groups.values() if machine.state != group.HELD}
+        held = kinds - lost
+        if not held:
+            return "none"
+        return "all" if len(held) == 2 else "local" if True in held else "foreign"
+
+    def letters(self) -> dict[str, str]:
+        """label → state letter, for the bulletin."""
+        now = self._outbox.now
+        return {self._labels[key]: machine.letter(now) for key, machine in self.groups.items()}
+
+    def labels_of(self, machines: Iterable[GroupMachine]) -> list[str]:
+        """Their labels."""
+        return [self._labels[machine.settings.key] for machine in machines]
+
+    def released_by(self, peer: Peer, machines: Iterable[GroupMachine], sequence: int) -> None:
+        """The peer said that it has released these, in its message `sequence`: no older status may say otherwise."""
+        peer.bulletin_sequence = max(peer.bulletin_sequence, sequence)
+        if peer.bulletin is not None:
+            for name in self.labels_of(machines):
+                peer.bulletin.groups[name] = "-"
+
+    # --- claims
+
+    def claim(self, machines: Iterable[GroupMachine], why: str) -> None:
+        wanted = [machine for machine in machines if not machine.claimed]
+        if not wanted:
+            return
+        self._outbox.note(INFO, f"acquiring {' '.join(machine.settings.key for machine in wanted)}: {why}")
+        for machine in wanted:
+            machine.claimed = True
+            machine.orphaned = 0
+        for machine in wanted:
+            machine.want(True)
+        self.on_change()
+
+    def disclaim(self, machines: Iterable[GroupMachine]) -> None:
+        for machine in machines:
+            machine.claimed = False
+            machine.orphaned = 0
+            if machine.wanted or machine.state == group.FAILED:
+                machine.want(False)
+        self.on_change()
+
+    # --- deciding
+
+    def evaluate(self) -> None:
+        """Called after everything that may matter; does what is due and nothing twice."""
+        if self.state == UNSETTLED:
+            self._settle()
+        if self.state == SETTLED:
+            self._fail_back()
+
+    def _settle(self) -> None:
+        if self.membership.local.state != ACTIVE or not self.quiet:
+            return
+        peer = self.peer
+        if self.alone:
+            self.enter(SETTLED)
+            self.failback_wanted = peer is not None
+            self.claim(self.groups.values(), "the other node is dead" if peer else "the only node")
+        elif peer is not None and peer.bulletin is not None and self._hears_us(peer):
+            if peer.bulletin.phase == bulletin.LEAVING:
+                return
+            self.enter(SETTLED)
+            if peer.bulletin.phase == bulletin.SETTLED:
+                self.claim(self._unclaimed(peer.bulletin), f"{peer.name} does not have them")
+            else:
+                self.claim(filter(self.local, self.groups.values()), "both nodes have just started")
+        if self.state == SETTLED:
+            self._outbox.note(INFO, f"settled; holding {self._describe_claims()}")
+            self.on_change()
+
+    def _describe_claims(self) -> str:
+        return " ".join(key for key, machine in self.groups.items() if machine.claimed) or "nothing"
+
+    def _unclaimed(self, seen: bulletin.Bulletin) -> list[GroupMachine]:
+        """Groups that the settled peer doesn't claim. One it doesn't even know is left alone where the peer has groups
+        unknown here: they may be the same addresses under another key."""
+        strangers = seen.strangers(self._labels.values())
+        return [
+            machine
+            for key, machine in self.groups.items()
+            if not seen.claims(self._labels[key]) and (self._labels[key] in seen.groups or not strangers)
+        ]
+
+    def peer_status(self) -> None:
+        """A fresh status of the peer was taken in."""
+        peer = self.peer
+        if peer is None or peer.bulletin is None:
+            return
+        self._deaf = 0 if self._hears_us(peer) else self._deaf + 1
+        if self.state == SETTLED:
+            self._resolve_conflicts(peer, peer.bulletin)
+            if peer.bulletin.phase == bulletin.SETTLED and self._hears_us(peer):
+                self._adopt_orphans(peer.bulletin)
+        self.evaluate()
+
+    def _resolve_conflicts(self, peer: Peer, seen: bulletin.Bulletin) -> None:
+        """Both claim. The preferred node keeps the group and says so to the neighbours; but one that the other doesn't
+        hear lets go, because the other can't know."""
+        if 0 < self._deaf < PATIENCE:
+            return
+        yielding = []
+        for key, machine in self.groups.items():
+            if not machine.claimed or not seen.claims(self._labels[key]):
+                if machine.announced:  # the other has let go: make sure that the neighbours know
+                    machine.announce()
+                machine.announced = False
+            elif self._deaf or not self.local(machine):
+                yielding.append(machine)
+            elif not machine.announced:
+                machine.announced = True
+                self._outbox.note(CRIT, f"{key}: both nodes hold it; {peer.name} lets go")
+                machine.announce()
+        if yielding:
+            keys = " ".join(machine.settings.key for machine in yielding)
+            self._outbox.note(CRIT, f"{keys}: both nodes hold it; {self.settings.node} lets go")
+            self.disclaim(yielding)
+
+    def _adopt_orphans(self, seen: bulletin.Bulletin) -> None:
+        """Groups that neither node claims, and no hand-over is under way: the preferred node's, unless it failed."""
+        unclaimed = self._unclaimed(seen)
+        adopted = []
+        for machine in self.groups.values():
+            if machine.claimed or machine not in unclaimed or machine.moving or not self.local(machine):
+                machine.orphaned = 0
+                continue
+            machine.orphaned += 1
+            if machine.orphaned > PATIENCE:
+                adopted.append(machine)
+        if adopted:
+            self.claim(adopted, "nobody has them")
+
+    def peer_dead(self) -> None:
+        """Its death or its departure: everything is ours."""
+        self._settled_at = None
+        self._deaf = 0
+        if self.state == SETTLED:
+            self.failback_wanted = True
+            for machine in self.groups.values():
+                machine.announced = False
+            self.claim(self.groups.values(), "the other node is gone")
+            for machine in self.groups.values():  # released for a hand-over that will not happen now
+                if machine.claimed and not machine.wanted and machine.state != group.FAILED:
+                    machine.want(True)
+        self.evaluate()
+
+    # --- fail-back
+
+    def _fail_back(self) -> None:
+        """auto_failback on: the preferred node is back and has been settled for failback_delay."""
+        now = self._outbox.now
+        if not self.peer_ready():
+            self._settled_at = None
+            return
+        if self._settled_at is None:
+            self._settled_at = now
+        if not self.failback_wanted or self.settings.auto_failback == FAILBACK_OFF:
+            return
+        theirs = [machine for machine in self.groups.values() if machine.claimed and not self.local(machine)]
+        ready = [machine for machine in theirs if machine.state == group.HELD and self.peer_ready(machine)]
+        if not theirs:
+            self.failback_wanted = False
+        due = self._settled_at + self.settings.failback_delay_ns
+        if now < due:
+            self._timers.arm(self._failback_timer, due)
+        elif ready and self.quiet and self._hand_over(ready, "foreign"):
+            self.failback_wanted = len(ready) < len(theirs)
+
+    # --- groups report
+
+    def _changed(self, machine: GroupMachine) -> None:
+        """A group machine has entered another state."""
+        if machine in self._retiring and machine.state == group.STOPPED:
+            self._retiring.remove(machine)
+            machine.retire()
+        if machine.state == group.FAILED and machine.claimed:
+            self._failed(machine)
+        self.on_change()
+
+    def _failed(self, machine: GroupMachine) -> None:
+        if self.state != SETTLED:
+            return
+        if self.quiet and self.peer_ready(machine):
+            kind = "local" if self.local(machine) else "foreign"
+            if self._hand_over([machine], kind):
+                return
+        delay_ns = machine.retry_delay_ns()
+        self._outbox.note(ERROR, f"{machine.settings.key}: tried again in {delay_ns / SECOND:g} s")
+        self._timers.arm(machine.retry_timer, self._outbox.now + delay_ns)
+
+    def _retry(self, machine: GroupMachine) -> None:
+        if self.state != SETTLED or not machine.claimed or machine.state != group.FAILED:
+            return
+        if self.quiet and self.peer_ready(machine):
+            self._failed(machine)
+        else:
+            machine.want(True)
+
+    # --- the operator
+
+    def leave(self) -> None:
+        """Release everything; `left` is reached when all is down."""
+        if self.state in (UNSETTLED, SETTLED):
+            self._outbox.note(INFO, "shutdown in progress; giving up all resources")
+            self.enter(LEAVING)
+            self.on_change()
+            for machine in self.groups.values():
+                machine.want(False)
+
+    def gone(self) -> bool:
+        """Leaving, and everything is down: true once. Says the last word."""
+        if self.state != LEAVING or not self.quiet:
+            return False
+        self.enter(LEFT)
+        for machine in self.groups.values():
+            machine.claimed = False
+        self._outbox.send("shutdone", [("st", b"dead")], priority=URGENT)
+        self._outbox.note(INFO, "all resources are relinquished")
+        return True
+
+    def inherited(self) -> bool:
+        """We have left, and the peer says that all is its own now: it has heard our last word."""
+        return self.alone or all(self.peer_claims(machine) for machine in self.groups.values())
+
+    def replan(self, settings: Settings) -> None:
+        """A reload. What is up and still planned somewhere is not touched."""
+        self.settings = settings
+        kept, removed = replan.replan(settings, self.groups, self._machine)
+        self.groups = kept
+        self._labels = {key: bulletin.label(key) for key in kept}
+        for machine in removed:
+            if machine.state in (group.STOPPED, group.FAILED):
+                machine.retire()
+            else:
+                self._retiring.append(machine)
+                machine.want(False)
+        for machine in kept.values():
+            machine.resume()
+        if self.state == SETTLED and self.alone:
+            self.claim(kept.values(), "new in haresources")
+        self.on_change()
+
+    def machines(self) -> list[GroupMachine]:
+        return [*self.groups.values(), *self._retiring]
+
+    def conflicts_with_peer_files(self) -> list[str]:
+        """Which of the peer's files differ from ours, as warnings."""
+        peer = self.peer
+        if peer is None or not peer.alive or peer.bulletin is None:
+            return []
+        warnings = []
+        if peer.bulletin.resources_digest != self.settings.resources_digest:
+            warnings.append(f"haresources differs from {peer.name}'s: make them the same and reload")
+        if peer.bulletin.timing_digest != self.settings.timing_digest:
+            warnings.append(f"ha.cf on {peer.name} has other times or nodes: make them the same and reload")
+        return warnings

@@ -1,0 +1,112 @@
+"""Reliable delivery between this node and its peers: requests for what is missing, answers, acknowledgements.
+
+Types NS_rexmit, NS_nak_rexmit and NS_ackmsg carry no sequence number, so each is believed only where it fits: of the
+sender's current generation, about something that is missing or was sent. The bases of the numbers are the original's
+(wire format: decimal in NS_rexmit, hex elsewhere).
+"""
+
+from __future__ import annotations
+
+from heartbeat.core.actions import ERROR, WARN
+from heartbeat.core.membership import ACTIVE, UP
+from heartbeat.core.sequence import FRESH, RESTARTED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _hbfast.codec import Message
+    from heartbeat.core.membership import Membership, Peer
+    from heartbeat.core.outbox import Outbox, Tally
+    from heartbeat.core.settings import Settings
+    from heartbeat.core.timers import Timers
+
+BATCH_LIMIT = 50  # retransmissions for one request
+NUMBER_LIMIT = 2**31 - 1
+QUIET_PART = 24, 25  # of max_rexmit_delay: a message sent again so short ago is not sent again (240 of 250 ms)
+
+
+class Retransmit:
+    """One timer for all peers: the earliest request that is due."""
+
+    def __init__(
+        self, settings: Settings, outbox: Outbox, timers: Timers, membership: Membership, tally: Tally
+    ) -> None:
+        self._settings = settings
+        self._outbox = outbox
+        self._timers = timers
+        self._membership = membership
+        self._tally = tally
+        self._timer = timers.new(self._ask)
+
+    def reconfigure(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def judge(self, peer: Peer, message: Message) -> int:
+        """The tracker's verdict, with what follows from it: what is missing is noted, what is due acknowledged."""
+        tracker = peer.tracker
+        last = tracker.last
+        verdict = tracker.judge(message.generation, message.sequence)
+        if verdict not in (FRESH, RESTARTED):
+            return verdict
+        if tracker.newest_gap:
+            self._tally.add(WARN, f"lost packets of {peer.name}")
+            if not tracker.open_gap(message.sequence, self._outbox.now, self._settings.max_rexmit_delay_ns):
+                self._outbox.note(ERROR, f"lost a lot of packets of {peer.name}: [{last}:{message.sequence}]")
+        else:
+            number = tracker.acknowledge(message.sequence)
+            if number:
+                self._outbox.send("NS_ackmsg", [("ackseq", b"%x" % number)], to=peer.name)
+        return verdict
+
+    def schedule(self) -> None:
+        """Arm the timer for the earliest request."""
+        dues = [at for peer in self._membership.peers.values() if (at := peer.tracker.next_ask()) is not None]
+        if dues:
+            self._timers.arm(self._timer, max(min(dues), self._outbox.now))
+        else:
+            self._timers.disarm(self._timer)
+
+    def _ask(self, now: int) -> None:
+        for peer in self._membership.peers.values():
+            if peer.state not in (UP, ACTIVE):
+                peer.tracker.missing.clear()
+            for number in peer.tracker.asks(now, self._settings.max_rexmit_delay_ns)[:BATCH_LIMIT]:
+                text = b"%d" % number
+                self._outbox.send("NS_rexmit", [("firstseq", text), ("lastseq", text)], to=peer.name)
+
+    def protocol(self, peer: Peer, kind: str, message: Message) -> None:
+        """A message of a type NS_*."""
+        if message.generation != peer.tracker.generation or message.get("dest") != self._settings.node:
+            return
+        if kind == "NS_ackmsg":
+            number = _number(message.get("ackseq"), 16)
+            if 0 < number <= self._outbox.sequence:
+                self._outbox.history.acknowledged(number)
+        elif kind == "NS_rexmit":
+            self._answer(peer, _number(message.get("firstseq"), 10), _number(message.get("lastseq"), 10))
+        elif kind == "NS_nak_rexmit":
+            number = _number(message.get("firstseq"), 16)
+            if peer.tracker.given_up(number):
+                self._outbox.note(ERROR, f"message {number} of {peer.name} is irretrievably lost")
+
+    def _answer(self, peer: Peer, first: int, last: int) -> None:
+        if not 0 < first <= last:
+            self._tally.add(WARN, f"retransmission request of {peer.name} without a valid range ignored")
+            return
+        part, whole = QUIET_PART
+        quiet_ns = self._settings.max_rexmit_delay_ns * part // whole
+        for number in range(first, min(last + 1, first + BATCH_LIMIT)):
+            found = self._outbox.history.find(number, self._outbox.now, quiet_ns)
+            if isinstance(found, str):
+                fields = [("firstseq", b"%x" % number), ("info", found.encode())]
+                self._outbox.send("NS_nak_rexmit", fields, to=peer.name)
+            elif found is not None:
+                self._outbox.send_again(found)
+
+
+def _number(text: str | None, base: int) -> int:
+    """0 where it is absent, unreadable or out of range."""
+    try:
+        number = int(text or "0", base)
+    except ValueError:
+        return 0
+    return number if 0 < number <= NUMBER_LIMIT else 0

@@ -1,0 +1,116 @@
+"""What of a peer's numbered messages is fresh, duplicated, replayed, missing (wire format: reliable delivery).
+
+One Tracker a peer. It knows nothing of the meaning of messages: it is given (generation, sequence) and answers with a
+verdict, keeps the set of missing numbers, and says which to ask for and what to acknowledge.
+
+    FRESH      in order, or ahead of a gap, or fills one: deliver it
+    DUPLICATE  the newest again, by another medium: proves that medium's link, nothing else
+    OLD        known already: ignore
+    REPLAYED   of a generation that has ended: ignore, count
+    RESTARTED  the first of a higher generation: everything known is forgotten, deliver it
+"""
+
+from __future__ import annotations
+
+FRESH, DUPLICATE, OLD, REPLAYED, RESTARTED = range(5)
+
+MISSING_LIMIT = 499  # the original's; beyond it the lowest is given up
+GAP_LIMIT = 250  # a larger gap is not worth asking for: start again behind it
+ACK_EVERY = 10
+FIRST_ASK_MIN_NS = 50_000_000  # original peers invert neighbours on purpose; they arrive within this
+
+
+class Tracker:
+    """generation 0: nothing heard yet. delivered in `missing`: sequence → instant of the next request for it."""
+
+    __slots__ = ("_ack_phase", "_floor", "_random", "generation", "last", "missing", "newest_gap")
+
+    def __init__(self, random: Random) -> None:
+        self.generation = 0
+        self.last = 0  # 0: none yet in this generation
+        self.missing: dict[int, int] = {}
+        self.newest_gap = 0  # size of the gap the last FRESH verdict opened
+        self._floor = 0  # known when it died: what is not newer is a late copy
+        self._random = random
+        self._ack_phase = random.below(ACK_EVERY)
+
+    def forget(self) -> None:
+        """The peer is dead: the next number is the first, if it is newer. Its generation stays known."""
+        self._floor = max(self._floor, self.last)
+        self.last = 0
+        self.missing.clear()
+
+    def judge(self, generation: int, sequence: int) -> int:
+        self.newest_gap = 0
+        if generation < self.generation:
+            return REPLAYED
+        if generation > self.generation:
+            first_ever = self.generation == 0
+            self.generation = generation
+            self.missing.clear()
+            self._floor = 0
+            self.last = sequence
+            return FRESH if first_ever else RESTARTED
+        if sequence <= self._floor:
+            return OLD
+        if self.last == 0 or sequence == self.last + 1:
+            self.last = sequence
+            return FRESH
+        if sequence == self.last:
+            return DUPLICATE
+        if sequence < self.last:
+            return FRESH if self.missing.pop(sequence, None) is not None else OLD
+        self.newest_gap = sequence - self.last - 1
+        return FRESH
+
+    def open_gap(self, sequence: int, now: int, max_delay_ns: int) -> bool:
+        """After a FRESH verdict with newest_gap: note what is missing; False where it is too much to ask for."""
+        first = self.last + 1
+        self.last = sequence
+        if self.newest_gap > GAP_LIMIT:
+            self.missing.clear()
+            return False
+        floor = FIRST_ASK_MIN_NS if max_delay_ns >= 2 * FIRST_ASK_MIN_NS else 0
+        for number in range(first, sequence):
+            self.missing[number] = now + floor + self._random.below(max(1, max_delay_ns - floor))
+        while len(self.missing) > MISSING_LIMIT:
+            del self.missing[min(self.missing)]
+        return True
+
+    def given_up(self, sequence: int) -> bool:
+        """The peer cannot send this one again. True if it was missing."""
+        return self.missing.pop(sequence, None) is not None
+
+    def asks(self, now: int, repeat_ns: int) -> list[int]:
+        """The missing numbers whose request is due; each will be due again after repeat_ns."""
+        due = sorted(number for number, at in self.missing.items() if at <= now)
+        for number in due:
+            self.missing[number] = now + repeat_ns
+        return due
+
+    def next_ask(self) -> int | None:
+        return min(self.missing.values()) if self.missing else None
+
+    def acknowledge(self, sequence: int) -> int:
+        """The number to acknowledge after accepting this one, 0 for none: one in ten, and only what is contiguous."""
+        contiguous = min(self.missing) - 1 if self.missing else self.last
+        candidate = contiguous - (contiguous - self._ack_phase) % ACK_EVERY
+        return candidate if candidate >= sequence and candidate > 0 else 0
+
+
+class Random:
+    """xorshift64*: reproducible from its seed, no module. Good enough to spread requests, not for secrets."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, seed: int) -> None:
+        self._state = (seed & 0xFFFFFFFFFFFFFFFF) or 0x9E3779B97F4A7C15
+
+    def below(self, limit: int) -> int:
+        """0 … limit-1."""
+        x = self._state
+        x ^= x >> 12
+        x ^= (x << 25) & 0xFFFFFFFFFFFFFFFF
+        x ^= x >> 27
+        self._state = x
+        return ((x * 0x2545F4914F6CDD1D) & 0xFFFFFFFFFFFFFFFF) % limit

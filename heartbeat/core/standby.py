@@ -1,0 +1,276 @@
+"""The hand-over of groups: hb_standby, hb_takeover, fail-back, and a group that failed here.
+
+Who gives (A) and who takes (B) exchange `ask_resources`, as the original does; rsc_hold is A's view of the set, and
+`groups` (ours alone) narrows it to the named groups:
+
+    A                               B
+    IDLE ──me──►                    IDLE
+    ASKED                ◄──other── PROMISED
+    RELEASING (stops) ───done──►    ACQUIRING (starts)
+    HANDED               ◄──done──  IDLE
+    IDLE
+
+Instead of `other` B may answer `not`, and A keeps what it has. Nothing is released before B has promised to take it;
+A claims the groups until its `done`. hb_takeover on B asks A to begin.
+"""
+
+from __future__ import annotations
+
+from heartbeat.core import group
+from heartbeat.core.actions import INFO, URGENT, WARN
+from heartbeat.core.machine import Machine
+from heartbeat.core.settings import SECOND
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _hbfast.codec import Message
+    from heartbeat.core.group import GroupMachine
+    from heartbeat.core.membership import Peer
+    from heartbeat.core.outbox import Outbox
+    from heartbeat.core.resources import Resources
+    from heartbeat.core.settings import Settings
+    from heartbeat.core.timers import Timers
+
+IDLE, ASKED, RELEASING, HANDED, PROMISED, ACQUIRING = range(6)
+
+REPLY_NS = 10 * SECOND  # for an answer
+WORK_NS = 3600 * SECOND  # for the other node's agents
+
+KINDS = ("all", "local", "foreign")
+MIRROR = {"all": "all", "local": "foreign", "foreign": "local"}
+
+
+class Standby(Machine):
+    """At most one hand-over at a time."""
+
+    NAMES = ("idle", "asked", "releasing", "handed", "promised", "acquiring")
+    ALLOWED = {
+        (IDLE, ASKED): "we give: me is sent",
+        (ASKED, RELEASING): "other: the peer promises to take it",
+        (ASKED, IDLE): "refused, no answer, or the peer is gone",
+        (ASKED, PROMISED): "both asked at once, and the peer's name comes first",
+        (RELEASING, HANDED): "all is released: done is sent",
+        (RELEASING, IDLE): "the peer is gone, or we leave",
+        (HANDED, IDLE): "done: the peer has it; or the peer is gone",
+        (IDLE, PROMISED): "me: the peer gives; other is sent",
+        (PROMISED, ACQUIRING): "done: the peer has released",
+        (PROMISED, IDLE): "the peer is gone or has given up",
+        (ACQUIRING, IDLE): "all is up or has failed: done is sent",
+    }
+
+    __slots__ = ("_groups", "_kind", "_outbox", "_request", "_resources", "_settings", "_timer", "_timers")
+
+    def __init__(self, settings: Settings, outbox: Outbox, timers: Timers, resources: Resources) -> None:
+        super().__init__(IDLE)
+        self._settings = settings
+        self._outbox = outbox
+        self._timers = timers
+        self._resources = resources
+        self._timer = timers.new(self._too_late)
+        self._groups: list[GroupMachine] = []
+        self._kind = "all"
+        self._request = 0  # the operator's, answered when the hand-over has ended
+
+    def reconfigure(self, settings: Settings) -> None:
+        self._settings = settings
+
+    # --- the operator
+
+    def request(self, number: int, verb: str, argument: str) -> None:
+        """standby or takeover of a set, seen from this node. Answered now, or when the move is done."""
+        kind = {"": "all", "failback": "foreign" if verb == "standby" else "local"}.get(argument, argument)
+        giving = verb == "standby"
+        if kind not in KINDS:
+            self._outbox.reply(number, False, f"no such set: {argument}; use all, local, foreign or failback")
+            return
+        concerned = [m for m in self._set(kind) if m.claimed == giving]
+        if not concerned:
+            self._outbox.reply(number, True, "nothing to move: it is there already")
+            return
+        trouble = self._trouble()
+        if trouble:
+            self._outbox.reply(number, False, trouble)
+        elif giving:
+            self._begin(concerned, kind)
+            self._request = number
+        else:
+            self._outbox.send("hb_takeover", [("rsc_hold", kind.encode())], priority=URGENT)
+            self._answer(False, "another takeover was asked for")
+            self._request = number
+            self._timers.arm(self._timer, self._outbox.now + REPLY_NS // self._settings.divisor)
+
+    def _trouble(self) -> str | None:
+        """Why no hand-over can begin now."""
+        if self.state != IDLE or not self._resources.quiet:
+            return "a move is under way: try again when `heartbeat status` says stable"
+        if self._resources.state_name != "settled":
+            return "this node has not settled yet"
+        if not self._resources.peer_ready():
+            return "the other node cannot take over: it is dead, or has not settled, or does not hear this node"
+        return None
+
+    def _set(self, kind: str) -> list[GroupMachine]:
+        machines = self._resources.groups.values()
+        return [m for m in machines if kind == "all" or (kind == "local") == self._resources.local(m)]
+
+    def _answer(self, ok: bool, text: str) -> None:
+        if self._request:
+            self._outbox.reply(self._request, ok, text)
+            self._request = 0
+
+    # --- giving
+
+    def give(self, machines: list[GroupMachine], kind: str) -> bool:
+        """Hand these over to the peer; False where that can't begin now."""
+        if self._trouble():
+            return False
+        self._begin(machines, kind)
+        return True
+
+    def _begin(self, machines: list[GroupMachine], kind: str) -> None:
+        self.enter(ASKED)
+        self._groups = machines
+        self._kind = kind
+        self._outbox.note(INFO, f"{self._settings.node} wants to go standby [{kind}]")
+        self._say("me")
+        self._timers.arm(self._timer, self._outbox.now + REPLY_NS // self._settings.divisor)
+
+    def _say(self, info: str, ok: str = "") -> None:
+        fields = [("rsc_hold", self._kind.encode()), ("info", info.encode())]
+        if info == "me":
+            labels = self._resources.labels_of(self._groups)
+            fields.append(("groups", " ".join(labels).encode()))
+        if ok:
+            fields.append(("ok", ok.encode()))
+        self._outbox.send("ask_resources", fields, priority=URGENT)
+
+    def _release(self, peer: Peer) -> None:
+        self.enter(RELEASING)
+        self._timers.disarm(self._timer)
+        self._outbox.note(INFO, f"{peer.name} can take our {self._kind} resources; giving them up")
+        for machine in self._groups:
+            machine.want(False)
+
+    # --- taking
+
+    def _promise(self, peer: Peer, message: Message) -> None:
+        kind = message.get("rsc_hold") or ""
+        labels = message.get("groups")
+        if kind not in KINDS:
+            return
+        named = set(labels.split()) if labels is not None else None
+        offered = self._resources.by_label()
+        self._groups = [
+            machine
+            for label, machine in offered.items()
+            if machine in self._set(MIRROR[kind]) and (named is None or label in named) and not machine.claimed
+        ]
+        self.enter(PROMISED)
+        self._kind = kind
+        self._outbox.note(INFO, f"{peer.name} wants to go standby [{kind}]; taking its resources when it is done")
+        self._say("other")
+        self._timers.arm(self._timer, self._outbox.now + WORK_NS // self._settings.divisor)
+
+    # --- messages
+
+    def ask_resources(self, peer: Peer, message: Message) -> None:
+        info = message.get("info")
+        if info == "me":
+            self._asked(peer, message)
+        elif info == "other" and self.state == ASKED:
+            self._release(peer)
+        elif info == "other" and self.state == IDLE:
+            self._say("not")  # too late: we have given up asking
+        elif info == "not":
+            self._refused(peer)
+        elif info == "done" and self.state == PROMISED:
+            self.enter(ACQUIRING)
+            self._timers.disarm(self._timer)
+            self._resources.released_by(peer, self._groups, message.sequence)
+            self._resources.claim(self._groups, f"{peer.name} has released them")
+        elif info == "done" and self.state == HANDED:
+            self._outbox.note(INFO, f"{peer.name} has completed the standby take-over")
+            ok = message.get("ok") != "no"
+            self._end(ok, f"{peer.name} has taken over" if ok else f"{peer.name} could not start all of it")
+
+    def _asked(self, peer: Peer, message: Message) -> None:
+        if self.state == ASKED and peer.name < self._settings.node:
+            self._answer(False, f"{peer.name} asked for a hand-over at the same time: try again")
+            self._promise(peer, message)
+        elif self.state == ASKED:
+            return  # the peer gives way
+        elif self.state == PROMISED or (self.state == IDLE and self._ready_to_take()):
+            if self.state == PROMISED:
+                self.enter(IDLE)
+            self._promise(peer, message)
+        else:
+            self._outbox.note(WARN, f"standby request of {peer.name} refused: {self.state_name}, not ready")
+            self._say("not")
+
+    def _ready_to_take(self) -> bool:
+        return self._resources.state_name == "settled" and self._resources.quiet
+
+    def _refused(self, peer: Peer) -> None:
+        if self.state in (ASKED, PROMISED):
+            self._end(False, f"{peer.name} refused: it is busy; try again")
+        elif self.state == IDLE:
+            self._timers.disarm(self._timer)
+            self._answer(False, f"{peer.name} refused: it is busy; try again")
+
+    def hb_takeover(self, peer: Peer, message: Message) -> None:
+        """The peer's operator wants a set, as the peer sees it."""
+        kind = MIRROR.get(message.get("rsc_hold") or "")
+        if kind is None:
+            return
+        concerned = [machine for machine in self._set(kind) if machine.claimed]
+        if concerned and not self._trouble():
+            self._begin(concerned, kind)
+        else:
+            self._kind = kind if self.state == IDLE else self._kind
+            self._outbox.note(WARN, f"takeover request of {peer.name} refused: {self._trouble() or 'nothing to give'}")
+            self._say("not")
+
+    # --- progress
+
+    def progress(self) -> None:
+        """Something may have come up or gone down."""
+        if self.state == RELEASING and all(m.state in (group.STOPPED, group.FAILED) for m in self._groups):
+            self.enter(HANDED)
+            self._resources.disclaim(self._groups)
+            self._say("done")
+            self._timers.arm(self._timer, self._outbox.now + WORK_NS // self._settings.divisor)
+        elif self.state == ACQUIRING and not any(m.moving for m in self._groups):
+            up = all(machine.state == group.HELD for machine in self._groups)
+            self._say("done", "OK" if up else "no")
+            self._end(up, "taken over" if up else "not all of it could be started")
+
+    def _end(self, ok: bool, text: str) -> None:
+        self.enter(IDLE)
+        self._timers.disarm(self._timer)
+        self._groups = []
+        self._answer(ok, text)
+        self._resources.on_change()
+
+    def _too_late(self, now: int) -> None:
+        if self.state == IDLE:
+            self._answer(False, "the other node did not answer")
+        elif self.state in (ASKED, HANDED, PROMISED):
+            self._outbox.note(WARN, "no reply to standby request: cancelled")
+            self._end(False, "the other node did not answer in time")
+
+    def peer_lost(self, why: str) -> None:
+        """The peer is dead, has left, or has restarted: whatever was agreed is void."""
+        if self.state == IDLE:
+            self._answer(False, why)
+            return
+        again = self._groups if self.state == RELEASING else []
+        self._end(False, why)
+        for machine in again:
+            machine.want(True)
+
+    def leaving(self) -> None:
+        """This node stops: it releases everything anyway."""
+        if self.state == IDLE:
+            self._answer(False, "this node is stopping")
+        else:
+            self._end(False, "this node is stopping")

@@ -1,0 +1,216 @@
+"""The media as the daemon uses them: opened, opened again after a failure, decoded, and written to.
+
+A medium that cannot be opened or dies is an event for the core and a line in the log; it is tried again with back-off,
+and nothing else waits for it. A message is encoded once for each format in use.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from _hbfast.auth import Authenticator
+from _hbfast.codec import Decoder, encode
+from heartbeat import media
+from heartbeat.core.actions import WARN
+from heartbeat.core.events import MediumDown, MediumUp
+from heartbeat.poller import READ
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _hbfast.codec import Message
+    from heartbeat.config import Config
+    from heartbeat.config.record import MediumConfig
+    from heartbeat.log import Log
+    from heartbeat.media import Medium
+    from heartbeat.poller import Poller
+    from heartbeat.schedule import Schedule
+
+REOPEN_FIRST_NS, REOPEN_MOST_NS = 500_000_000, 5_000_000_000
+
+
+class Line:
+    """One configured medium, open or not. state: up or down; reason: why it is down."""
+
+    def __init__(self, config: MediumConfig, medium: Medium, auth: Authenticator) -> None:
+        self.config = config
+        self.medium = medium
+        self.state = "down"
+        self.failures = 0
+        self.reason = ""
+        self._rejected_before = 0
+        self.decoder = Decoder(medium.name, auth, stream=medium.stream)
+
+    def rekey(self, auth: Authenticator) -> None:
+        """New keys from now on; a frame that is half received is received again."""
+        self._rejected_before = self.rejected
+        self.decoder = Decoder(self.name, auth, stream=self.medium.stream)
+
+    @property
+    def name(self) -> str:
+        return self.medium.name
+
+    @property
+    def type(self) -> str:
+        return self.medium.type
+
+    @property
+    def backend(self) -> str:
+        return self.medium.backend
+
+    @property
+    def dropped(self) -> int:
+        return self.medium.dropped
+
+    @property
+    def rejected(self) -> int:
+        """Frames that did not decode or verify."""
+        return self._rejected_before + sum(count for cause, count in self.decoder.counters.items() if cause in REJECTING)
+
+
+# the decoder's counters that mean a frame was thrown away
+REJECTING = ("bad_auth", "malformed", "oversize", "truncated")
+
+
+class Wire:
+    """push(event, instant): hands an event to the loop."""
+
+    def __init__(
+        self, config: Config, lock_dir: str, *, poller: Poller, schedule: Schedule, log: Log,
+        push: Callable[[object, int], None], clock: Callable[[], int],
+    ) -> None:  # fmt: skip
+        self._poller = poller
+        self._schedule = schedule
+        self._log = log
+        self._push = push
+        self._clock = clock
+        self._lock_dir = lock_dir
+        self.lines: dict[str, Line] = {}
+        self._keys: tuple[dict[int, tuple[str, bytes]], int] | None = None
+        self.configure(config)
+
+    def configure(self, config: Config) -> None:
+        """Take over what is new in `config`; media that did not change are not touched. Does not open."""
+        self._divisor = config.divisor
+        self._inner_auth = config.message_format == "classic"
+        self._log_bad = config.log_badpack
+        keys = (config.keys, config.outbound)
+        if keys != self._keys:
+            self._keys = keys
+            self._auth = Authenticator(config.keys, config.outbound)
+            for line in self.lines.values():
+                line.rekey(self._auth)
+        wanted = {medium.name: medium for medium in config.media}
+        for name, line in list(self.lines.items()):
+            if wanted.get(name) != line.config:
+                self._close(line)
+                self._schedule.cancel(("open", name))
+                del self.lines[name]
+        kept = self.lines
+        self.lines = {}
+        for name, medium in wanted.items():
+            line = kept.get(name) or Line(medium, media.create(medium, self._lock_dir), self._auth)
+            self.lines[name] = line
+
+    def open_all(self) -> list[OSError]:
+        """Try every medium that is down; what went wrong, one for each."""
+        return [error for line in self.lines.values() if line.state == "down" and (error := self._open(line))]
+
+    def _open(self, line: Line) -> OSError | None:
+        now = self._clock()
+        try:
+            line.medium.open()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            if reason != line.reason or line.failures == 0:
+                self._push(MediumDown(line.name, reason), now)
+            line.reason = reason
+            self._again(line, now)
+            return error
+        line.state = "up"
+        line.failures = 0
+        line.reason = ""
+        self._poller.add(line.medium.fileno(), lambda events: self._receive(line), READ)
+        self._push(MediumUp(line.name), now)
+        return None
+
+    def _again(self, line: Line, now: int) -> None:
+        delay_ns = min(REOPEN_FIRST_NS << min(line.failures, 10), REOPEN_MOST_NS) // self._divisor
+        line.failures += 1
+        self._schedule.at(now + delay_ns, ("open", line.name), lambda instant: self._reopen(line))
+
+    def _reopen(self, line: Line) -> None:
+        self._open(line)
+
+    def _died(self, line: Line, error: OSError) -> None:
+        now = self._clock()
+        line.reason = error.strerror or str(error)
+        self._close(line)
+        self._push(MediumDown(line.name, line.reason), now)
+        self._again(line, now)
+
+    def _close(self, line: Line) -> None:
+        if line.state == "up":
+            self._poller.remove(line.medium.fileno())
+            line.medium.close()
+            line.state = "down"
+
+    def _receive(self, line: Line) -> None:
+        now = self._clock()  # the receipt is the read, not when the message's turn comes
+        try:
+            chunks = line.medium.receive()
+        except OSError as error:
+            self._died(line, error)
+            return
+        rejected = line.rejected
+        for chunk in chunks:
+            for message in line.decoder.feed(chunk):
+                self._push(message, now)
+        if self._log_bad and line.rejected != rejected:
+            bad = ", ".join(f"{cause} {count}" for cause, count in line.decoder.counters.items() if count)
+            text = f"medium {line.name}: message rejected, {line.rejected} so far ({bad})"
+            self._log.write(WARN, text, cause=f"rejected {line.name}", burst=3)
+
+    def send(self, message: Message, priority: int, now: int) -> None:
+        """On every medium that is up. Never blocks."""
+        frames: dict[str, bytes] = {}
+        for line in self.lines.values():
+            if line.state != "up":
+                continue
+            form = line.medium.format
+            frame = frames.get(form)
+            if frame is None:
+                frame = frames[form] = encode(message, self._auth, form, inner_auth=self._inner_auth)
+            try:
+                line.medium.send(frame, priority, now)
+            except OSError as error:
+                self._died(line, error)
+
+    def deadline(self) -> int | None:
+        """When the next medium wants `flush`."""
+        due = [at for line in self.lines.values() if line.state == "up" and (at := line.medium.deadline()) is not None]
+        return min(due) if due else None
+
+    def flush(self, now: int) -> None:
+        for line in self.lines.values():
+            if line.state == "up" and (due := line.medium.deadline()) is not None and due <= now:
+                try:
+                    line.medium.flush(now)
+                except OSError as error:
+                    self._died(line, error)
+
+    @property
+    def busy(self) -> bool:
+        """Something still waits to be written."""
+        return any(line.state == "up" and line.medium.deadline() is not None for line in self.lines.values())
+
+    def close(self) -> None:
+        for line in self.lines.values():
+            self._schedule.cancel(("open", line.name))
+            self._close(line)
+
+
+def busy_elsewhere(error: OSError) -> bool:
+    """Held by another process, or not permitted: nothing that the configuration got wrong."""
+    return error.errno in (errno.EBUSY, errno.EADDRINUSE, errno.EACCES, errno.EPERM, errno.EAGAIN)
