@@ -1,0 +1,116 @@
+"""Media: the ways on which nodes hear each other.
+
+A medium moves whole frames out and whatever arrived in; what the octets mean is the codec's. The rules that hold for
+every medium:
+
+* Nothing here blocks, sleeps or reads a clock: `now` is an argument, and `deadline()` says when to come back.
+* Trouble that passes by itself (an interface that is down, a line that does not move) is counted in `dropped`. Trouble
+  that needs a new descriptor (a hang-up, an interface that was made anew) is an OSError out of `receive`, `send` or
+  `flush`. Then the owner closes the medium and opens it again later; how much later is the owner's to choose.
+* An OSError's `strerror` is a line for the operator: what is wrong and, where there is one, what to do.
+"""
+
+from __future__ import annotations
+
+from heartbeat.media.udp import Bcast, Mcast, Ucast
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class MediumConfig(Protocol):
+        """What a medium is made from: one medium of ha.cf, names and numbers already checked.
+
+        device: the tty's path or the interface's name; address: an IPv4 address in digits (ucast, mcast);
+        rate_bits_per_s: what the cable really carries, `baud` but for a demonstration that runs faster.
+        A medium reads only what concerns its type.
+        """
+
+        @property
+        def name(self) -> str: ...
+        @property
+        def type(self) -> str: ...
+        @property
+        def device(self) -> str: ...
+        @property
+        def address(self) -> str: ...
+        @property
+        def port(self) -> int: ...
+        @property
+        def ttl(self) -> int: ...
+        @property
+        def loop(self) -> int: ...
+        @property
+        def baud(self) -> int: ...
+        @property
+        def rate_bits_per_s(self) -> int: ...
+
+    class Medium(Protocol):
+        """One way to the other nodes; see the rules in the module's opening.
+
+        name: the link's name in status, unique; type: serial | ucast | bcast | mcast;
+        backend: pyserial | termios | udp; format: what to write to it, "classic" | "netstring";
+        stream: True where `receive` returns a stream in arbitrary pieces, False where it returns whole datagrams;
+        dropped: frames that were never written, or not wholly.
+        """
+
+        @property
+        def name(self) -> str: ...
+        @property
+        def type(self) -> str: ...
+        @property
+        def backend(self) -> str: ...
+        @property
+        def format(self) -> str: ...
+        @property
+        def stream(self) -> bool: ...
+        @property
+        def dropped(self) -> int: ...
+
+        def open(self) -> None:
+            """Take the device. OSError: it can't be had now (EBUSY, EAGAIN, EADDRINUSE: somebody else has it)."""
+
+        def fileno(self) -> int:
+            """The descriptor to watch for reading; -1 while closed."""
+
+        def receive(self) -> list[bytes]:
+            """What is waiting, a bounded amount (watch the descriptor level-triggered). OSError: the medium died."""
+
+        def send(self, frame: bytes, priority: int, now: int) -> None:
+            """Write or queue one frame; priority as `core.actions`. OSError: the medium died."""
+
+        def flush(self, now: int) -> None:
+            """Write what the line's rate allows at `now`. OSError: the medium died."""
+
+        def deadline(self) -> int | None:
+            """The instant at which to call `flush`; None: not before the next `send`."""
+
+        def quiet(self, now: int) -> bool:
+            """Has everything left the machine? `close` discards what has not, so a clean stop waits for this."""
+
+        def close(self) -> None:
+            """Give the device back. Never raises, and may be called at any time, also twice."""
+
+
+def create(medium: MediumConfig, lock_dir: str = "/var/lock") -> Medium:
+    """The medium that `medium` describes, still closed. lock_dir: where serial ports' UUCP lock files go."""
+    if medium.type == "serial":
+        return _serial(medium, lock_dir)
+    if medium.type == "ucast":
+        return Ucast(medium)
+    if medium.type == "bcast":
+        return Bcast(medium)
+    if medium.type == "mcast":
+        return Mcast(medium)
+    raise ValueError(f"there is no medium of type {medium.type!r}")
+
+
+def _serial(medium: MediumConfig, lock_dir: str) -> Medium:
+    # imported here, so that a node without a serial line does not carry pyserial
+    try:
+        from heartbeat.media.serial import PyserialLine  # noqa: PLC0415
+    except ImportError:
+        from heartbeat.media.tty import TermiosLine  # noqa: PLC0415
+
+        return TermiosLine(medium, lock_dir)
+    return PyserialLine(medium, lock_dir)
