@@ -16,7 +16,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 GENERATION_FILE = "hb_generation"
 GENERATION_COLUMNS = 15
@@ -269,80 +269,3 @@ def _locked(path: str) -> bool:
     finally:
         os.close(fd)
     return False
-
-
-class HeldGroups:
-    """RUN/held: the groups that this node has started and not yet stopped, for the daemon after a dead one.
-
-    A line for each change, `+key` or `-key`, so that a thousand groups that move at once cost a thousand short writes.
-    The run directory is in memory: a reboot, which stops everything, empties it. Nothing is raised: a full /run costs
-    the next daemon only what it cannot see for itself, an operator's script that runs.
-    """
-
-    # lines beyond one for each held group, before the file is written anew
-    SPARE_LINES = 1000
-
-    def __init__(self, run_dir: str) -> None:
-        self._path = f"{run_dir}/held"
-        self._held = self._read()
-        self._lines = 0
-        self._fd = -1
-        self._rewrite()
-
-    def _read(self) -> dict[str, None]:
-        held: dict[str, None] = {}
-        try:
-            with open(self._path, encoding="utf-8", errors="surrogateescape") as file:
-                lines = file.read().splitlines()
-        except OSError:
-            return held
-        for line in lines:
-            if line.startswith("+"):
-                held[line[1:]] = None
-            else:
-                held.pop(line[1:], None)
-        return held
-
-    def _rewrite(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-        beside = f"{self._path}.new"
-        try:
-            fd = os.open(
-                beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640
-            )
-        except OSError:
-            return
-        self._fd = fd
-        self._lines = 0
-        for key in self._held:
-            self._append("+", key)
-        try:
-            os.rename(beside, self._path)
-        except OSError:
-            return
-
-    def _append(self, sign: str, key: str) -> None:
-        self._lines += 1
-        try:
-            os.write(self._fd, f"{sign}{key}\n".encode("utf-8", "surrogateescape"))
-        except OSError:
-            return
-
-    def read(self) -> set[str]:
-        """Keys of the groups that are held."""
-        return set(self._held)
-
-    def add(self, key: str) -> None:
-        if key not in self._held:
-            self._held[key] = None
-            self._append("+", key)
-
-    def remove(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            if key in self._held:
-                del self._held[key]
-                self._append("-", key)
-        if self._lines > len(self._held) + self.SPARE_LINES:
-            self._rewrite()
