@@ -151,6 +151,9 @@ class Address(InlineAgent):
             self._target = target
         return self._target
 
+    def validate(self) -> None:
+        _ = self.target
+
     def prepare(self) -> None:
         self._locate()
 

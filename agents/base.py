@@ -37,6 +37,9 @@ class Agent:
         self.arguments = tuple(arguments)
         self.origin = origin
 
+    def validate(self) -> None:
+        """AgentError: its arguments make no sense, on any machine. (A script's are its own business.)"""
+
 
 class InlineAgent(Agent):
     """Runs inside the daemon: every method is a few system calls on sockets that are open already, and never waits.

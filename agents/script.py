@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
+from . import delay, mailto
 from .base import BAD_ARGUMENTS, NOT_RUNNING, SUCCESS, AgentError, SpawnedAgent
 
 TYPE_CHECKING = False
@@ -55,6 +56,12 @@ class Builtin(SpawnedAgent):
     def __init__(self, name: str, arguments: Sequence[str], *, detached: bool) -> None:
         super().__init__(name, arguments)
         self.detached = detached
+
+    def validate(self) -> None:
+        if self.name == "Delay":
+            delay.seconds(self.arguments)
+        else:
+            mailto.parse(self.arguments)
 
     def command(self, verb: str) -> list[str]:
         return [sys.executable, "-I", "-m", "heartbeat.agents", self.name, *self.arguments, verb]

@@ -12,7 +12,6 @@ ffibuilder = cffi.FFI()
 ffibuilder.set_source(
     "heartbeat._kernel",
     """
-    #define _GNU_SOURCE
     #include <errno.h>
     #include <stdint.h>
     #include <sys/mman.h>

@@ -1,0 +1,73 @@
+"""MailTo::address[,address…][::subject]: tells the operator that this node has taken or released the group.
+
+    JuliusCaesar acquired by julius at 2026-11-22 20:00:00
+
+It runs as a process of its own, for which nobody waits and which outlives the daemon: a take-over happens just when the
+network is at its worst, so what cannot be delivered now is tried again, ever more slowly, for an hour (`delivery`).
+By sendmail where there is one, else by SMTP to the URL in HA_mailserver.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .base import BAD_ARGUMENTS, AgentError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SUBJECT = "Resource Group"  # the original's default
+MAIL_SERVER = "smtp://localhost:25"
+_ACTIONS = {"start": "acquired", "stop": "released"}
+
+_ADDRESS_CHARACTERS = 254
+_SUBJECT_CHARACTERS = 200
+# RFC 5322's atext and the dot; quoted local parts are not for alarms
+_LOCAL_PART = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~.")
+_DOMAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.:[]")
+
+
+def run(arguments: Sequence[str], verb: str) -> None:
+    """Send the mail of `verb`. AgentError: a bad argument, or the hour is over."""
+    from . import delivery  # noqa: PLC0415  the mail and TLS libraries: this process alone needs them
+
+    recipients, subject = parse(arguments)
+    if verb not in _ACTIONS:
+        return
+    node = os.environ.get("HA_CURHOST") or os.uname().nodename
+    letter = delivery.compose(recipients, subject, _ACTIONS[verb], node)
+    sendmail = delivery.find_sendmail()
+    if sendmail is not None:
+        delivery.deliver(letter, recipients, lambda letter, to: delivery.by_sendmail(sendmail, letter, to))
+    else:
+        url = os.environ.get("HA_mailserver") or MAIL_SERVER  # noqa: SIM112  the original's style of names
+        delivery.deliver(letter, recipients, delivery.Server(url).send)
+
+
+def parse(arguments: Sequence[str]) -> tuple[list[str], str]:
+    """(recipients, subject), fit to stand in a header and on a command line. AgentError."""
+    if not 1 <= len(arguments) <= 2:
+        raise AgentError(BAD_ARGUMENTS, "MailTo takes one or two arguments: address[,address…] and a subject")
+    recipients = [part.strip() for part in arguments[0].split(",") if part.strip()]
+    if not recipients:
+        raise AgentError(BAD_ARGUMENTS, "MailTo needs an address")
+    for recipient in recipients:
+        if not valid_address(recipient):
+            raise AgentError(BAD_ARGUMENTS, f"MailTo: {recipient!r} is not a mail address")
+    subject = arguments[1] if len(arguments) > 1 and arguments[1] else SUBJECT
+    # a line break would start another header; a lone surrogate (a byte that was not UTF-8) cannot be encoded
+    subject = "".join(c if c.isprintable() else " " for c in subject)[:_SUBJECT_CHARACTERS]
+    return recipients, subject
+
+
+def valid_address(text: str) -> bool:
+    """`user`, `user@domain` or `user@[address]`, and not something that a mail program takes for an option."""
+    local, at, domain = text.rpartition("@") if "@" in text else (text, "", "")
+    return (
+        0 < len(local) <= len(text) <= _ADDRESS_CHARACTERS
+        and local[0] != "-"
+        and _LOCAL_PART.issuperset(local)
+        and _DOMAIN.issuperset(domain)
+        and bool(domain) == bool(at)
+    )
