@@ -108,7 +108,7 @@ class Executor:
             self._log.write(ERROR, f"{resource.word}: {error.text}")
             return None
         if agent is None:
-            self._log.write(ERROR, f"{resource.word}: no agent of this name: built in, resource.d, init.d, systemd, OCF")
+            self._log.write(ERROR, f"{resource.word}: no agent of this name, built in or of yours")
             return None
         self._log.write(INFO, f"{resource.word}: {agent.origin}")
         if isinstance(agent, agents.InlineAgent):

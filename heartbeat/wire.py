@@ -66,7 +66,8 @@ class Line:
     @property
     def rejected(self) -> int:
         """Frames that did not decode or verify."""
-        return self._rejected_before + sum(count for cause, count in self.decoder.counters.items() if cause in REJECTING)
+        counters = self.decoder.counters
+        return self._rejected_before + sum(counters[cause] for cause in REJECTING)
 
 
 # the decoder's counters that mean a frame was thrown away
