@@ -40,6 +40,8 @@ GROUP = "haclient"
 
 # linux/asm-generic/socket.h; the socket module does not have it
 SO_PEERGROUPS = 59
+# the most that Python asks for: 256 groups; the kernel refuses to tell a part, and then so do we
+GROUPS_OCTETS = 1024
 
 
 class NotRunning(Exception):  # noqa: N818  reads as what it says
@@ -146,7 +148,7 @@ class Control:
         if gid == self._gid:
             return True, False
         try:
-            groups = connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 4096)
+            groups = connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, GROUPS_OCTETS)
         except OSError:
             return False, False
         return self._gid in struct.unpack(f"{len(groups) // 4}I", groups), False

@@ -25,7 +25,7 @@ UUID_OCTETS = 16
 PID_COLUMNS = 10
 
 # `is it locked?` takes the lock for a moment; a daemon that starts in that moment tries again
-LOCK_TRIES = 10
+LOCK_TRIES = 25
 LOCK_PAUSE_S = 0.02
 
 
