@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from heartbeat import control
 from heartbeat.demo import mail
 from heartbeat.demo.machine import Machine
 
@@ -106,27 +105,20 @@ class Node(Machine):
         return self.run([str(Path(sysconfig.get_path("scripts"), command)), *arguments], timeout_s=timeout_s)
 
     def ask(self, request: str, **arguments: str) -> dict[str, Any]:
-        """One request on the control socket and its reply, without starting a process. OSError: no daemon answers."""
-        with socket.socket(socket.AF_UNIX) as control:
-            control.settimeout(_ANSWER_TIMEOUT_S)
-            # through /proc: a folder's name may be long, but a socket's address holds 107 octets
-            folder = os.open(self.run_folder / "heartbeat", os.O_PATH | os.O_DIRECTORY)
-            try:
-                control.connect(f"/proc/self/fd/{folder}/control")
-            finally:
-                os.close(folder)
-            control.sendall(json.dumps({"request": request} | arguments).encode() + b"\n")
-            with control.makefile() as answer:
-                line = answer.readline()
-        if not line:
-            raise ConnectionError(f"{self.name}: the daemon hung up")
-        return dict(json.loads(line))
+        """One request on the control socket and its reply, without starting a process. OSError, NotRunning."""
+        # through /proc: a folder's name may be long, but a socket's address holds 107 octets
+        folder = os.open(self.run_folder, os.O_PATH | os.O_DIRECTORY)
+        try:
+            path = f"/proc/self/fd/{folder}/heartbeat/control"
+            return control.ask(path, {"request": request} | arguments, _ANSWER_TIMEOUT_S)
+        finally:
+            os.close(folder)
 
     def status(self) -> dict[str, Any] | None:
         """As `heartbeat status --json`; None where no daemon answers (yet)."""
         try:
-            return self.ask("status")
-        except OSError:
+            return self.ask("status").get("status")
+        except (OSError, control.NotRunning):
             return None
 
     def start_mail_server(self) -> None:

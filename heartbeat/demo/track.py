@@ -3,6 +3,7 @@
 A table in memory that the world shares with the programs of `probe.py`: they write, the world reads, nobody waits.
 
     0   count: u64     how many were sent; the number of a probe is its index
+    8   latest: u64    the latest arrival, 0 for none
     64  sent: u64  arrived: u64 (0: not yet)  mac: 6 octets, 2 of padding     one record a probe
 """
 
@@ -13,9 +14,10 @@ import mmap
 import os
 import struct
 
-_COUNT = struct.Struct("<Q")
+_COUNT = _INSTANT = struct.Struct("<Q")
 _RECORD = struct.Struct("<QQ6s2x")
 _ARRIVAL = struct.Struct("<Q6s")
+_LATEST_OFFSET = 8
 _HEADER_OCTETS = 64
 _ARRIVAL_OFFSET = 8
 
@@ -61,7 +63,7 @@ class Track:
         number = len(self)
         if number == CAPACITY:
             return None
-        _COUNT.pack_into(self._table, _offset(number), sent_ns)
+        _INSTANT.pack_into(self._table, _offset(number), sent_ns)
         _COUNT.pack_into(self._table, 0, number + 1)
         return number
 
@@ -69,6 +71,11 @@ class Track:
         """Only the first arrival counts. A number that was never sent is somebody else's traffic."""
         if number < len(self) and not self[number].arrived_ns:
             _ARRIVAL.pack_into(self._table, _offset(number) + _ARRIVAL_OFFSET, arrived_ns, mac)
+            _INSTANT.pack_into(self._table, _LATEST_OFFSET, arrived_ns)
+
+    def latest_arrival(self) -> int:
+        """0 where nothing has arrived."""
+        return int(_INSTANT.unpack_from(self._table, _LATEST_OFFSET)[0])
 
     def between(self, start_ns: int, end_ns: int) -> list[Probe]:
         """What was sent in [start, end)."""

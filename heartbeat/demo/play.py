@@ -1,0 +1,63 @@
+"""One performance, from an empty stage to an empty stage: also after Ctrl-C, after a kill, and when something fails."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from heartbeat.demo.scenes import Scene, Stage
+from heartbeat.demo.screen import Report, Screen, complain
+from heartbeat.demo.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+# All times of the files and of the program run this many times faster.
+_DIVISOR = 50
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def play(*, json: bool, seed_times: bool) -> int:
+    """As `heartbeat.demo.main`."""
+    if os.geteuid():
+        print("heartbeat: the demonstration makes namespaces and networks: run it as root", file=sys.stderr)
+        return 1
+    for number in _ENDINGS:
+        signal.signal(number, _leave)
+    divisor = 1 if seed_times else _DIVISOR
+    screen = Report() if json else Screen()
+    screen.begin(divisor)
+    scenes: list[Scene] = []
+    try:
+        for scene in _scenes(divisor, screen):
+            scenes.append(scene)
+            screen.show(scene)
+    except OSError as error:
+        print(f"heartbeat: {error}", file=sys.stderr)
+        ok = False
+    else:
+        ok = not any(scene.troubles for scene in scenes)
+    screen.finish(scenes, ok)
+    return 0 if ok else 1
+
+
+def _scenes(divisor: int, screen: Screen | Report) -> Iterator[Scene]:
+    world = World(divisor)
+    try:
+        stage = Stage(world, screen.draw)
+        for scene in stage.play():
+            yield scene
+            if scene.troubles:
+                complain(scene, stage.logs())
+    finally:
+        # a second Ctrl-C must not leave half a world behind
+        for number in _ENDINGS:
+            signal.signal(number, signal.SIG_IGN)
+        world.close()
+
+
+def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
