@@ -8,20 +8,22 @@ The daemon keeps this package in memory: a hand-written parser, no regular expre
 from __future__ import annotations
 
 import os
-import stat
 
 from heartbeat.config import environment, hacf, haresources, machine
 from heartbeat.config.authkeys import Keys, check_access
 from heartbeat.config.directives import TABLE
+from heartbeat.config.lines import LINE_MAX, read, text_lines
 from heartbeat.config.problems import ConfigError, Problems
 from heartbeat.config.record import Config, MediumConfig, Respawn
 from heartbeat.config.values import lower
 
-__all__ = ["Config", "ConfigError", "MediumConfig", "Respawn", "load"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from heartbeat.config.advice import Report
+
+__all__ = ["Config", "ConfigError", "MediumConfig", "Respawn", "check", "load"]
 
 HA_CF, HARESOURCES, AUTHKEYS = "ha.cf", "haresources", "authkeys"
-# a file of this program is a page or two; more than this is something else, and would fill the locked memory
-FILE_MAX = 1 << 20
 
 
 def load(
@@ -39,28 +41,24 @@ def load(
     divisor: as `Config.settings` applies it. previous: a configuration whose resolved host names are taken over, so
     that a reload does not wait for a name server.
     """
-    files = [Problems(os.path.join(directory, name)) for name in (HA_CF, HARESOURCES, AUTHKEYS)]
+    ha_cf, resources, keys = files = [
+        Problems(os.path.join(directory, name)) for name in (HA_CF, HARESOURCES, AUTHKEYS)
+    ]
     config = Config(os.path.abspath(directory), divisor=divisor)
     config.node = lower(node if node is not None else _own_name(directory, machine))
     known = {medium.host: medium.address for medium in previous.media if medium.address} if previous else {}
 
-    reader = hacf.Reader(config, files[0], known, ask_machine=machine)
-    content = _content(files[0], "create it; see ha.cf(5)")
-    if content is not None:
-        reader.read(content, TABLE)
+    reader = hacf.Reader(config, ha_cf, known, ask_machine=machine)
+    found = read(ha_cf, "create it; see ha.cf(5)")
+    if found is not None:
+        reader.read(text_lines(found[0], ha_cf, line_max=LINE_MAX), TABLE)
         reader.finish()
     if not config.node and config.nodes:
         config.node = config.nodes[0]
-
-    content = _content(files[1], "create it, the same on both nodes; an empty one is allowed")
-    if content is not None:
-        config.groups = haresources.read(content, files[1], config.nodes)
-
-    keys = Keys(files[2])
-    content = _content(files[2], "create it with mode 600, the same on both nodes; see authkeys(5)", secret=True)
-    if content is not None:
-        keys.read(content)
-    config.keys, config.outbound = keys.keys, keys.outbound
+    found = read(resources, "create it, the same on both nodes; an empty one is allowed")
+    if found is not None:
+        config.groups = haresources.read(text_lines(found[0], resources), resources, config.nodes)
+    _read_keys(config, keys)
 
     errors = [text for problems in files for text in problems.errors()]
     config.warnings = tuple(text for problems in files for text in problems.warnings())
@@ -70,34 +68,24 @@ def load(
     return config
 
 
+def check(directory: str, *, node: str | None = None, machine: bool = True) -> Report:
+    """`heartbeat check`: the effective settings or all errors, and warnings of what will hurt later."""
+    from heartbeat.config import advice  # noqa: PLC0415  the daemon never asks
+
+    return advice.check(directory, node=node, machine=machine)
+
+
+def _read_keys(config: Config, problems: Problems) -> None:
+    found = read(problems, "create it with mode 600, the same on both nodes; see authkeys(5)")
+    if found is None:
+        return
+    octets, status = found
+    check_access(status.st_mode, status.st_uid, problems)
+    keys = Keys(problems)
+    # keys are octets, not characters: Latin-1 is each octet as it is
+    keys.read(text_lines(octets, problems, line_max=LINE_MAX, encoding="latin-1"))
+    config.keys, config.outbound = keys.keys, keys.outbound
+
+
 def _own_name(directory: str, ask: bool) -> str:
     return machine.own_name(directory) if ask else ""
-
-
-def _content(problems: Problems, advice: str, *, secret: bool = False) -> str | None:
-    """A file's text, octets that are no UTF-8 kept as surrogates; None, and an error, where it cannot be read."""
-    try:
-        # O_NONBLOCK: a FIFO in its place must not hang us
-        fd = os.open(problems.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        problems.error(1, f"cannot be read: {getattr(error, 'strerror', None) or error}; {advice}")
-        return None
-    try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            problems.error(1, f"is not a file; {advice}")
-            return None
-        with open(fd, "rb", closefd=False) as file:
-            octets = file.read(FILE_MAX + 1)
-    except OSError as error:
-        problems.error(1, f"cannot be read: {error.strerror}; {advice}")
-        return None
-    finally:
-        os.close(fd)
-    if len(octets) > FILE_MAX:
-        problems.error(1, f"is longer than {FILE_MAX} octets; this is no configuration")
-        return None
-    problems.last_line = max(1, octets.count(b"\n") + (not octets.endswith(b"\n")))
-    if secret:
-        check_access(status.st_mode, status.st_uid, problems)
-    return octets.decode("utf-8", "surrogateescape")

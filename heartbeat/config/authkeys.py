@@ -6,7 +6,7 @@ that others may read is refused, whatever is in it.
 
 from __future__ import annotations
 
-from heartbeat.config.hacf import LINE_MAX, split
+from heartbeat.config.hacf import split
 from heartbeat.config.problems import shown
 from heartbeat.config.values import BLANKS, integer
 
@@ -43,14 +43,11 @@ class Keys:
         self._named_line = 0
         self._any_error = False
 
-    def read(self, content: str) -> None:
-        for number, raw in enumerate(content.split("\n"), 1):
+    def read(self, lines: list[str]) -> None:
+        """lines: of octets as Latin-1, for a key is octets."""
+        for number, raw in enumerate(lines, 1):
             line = raw.partition("\r")[0].strip(BLANKS)
-            if len(raw.encode("utf-8", "surrogateescape")) > LINE_MAX:
-                self._error(number, f"the line is longer than {LINE_MAX} octets")
-            elif "\0" in raw:
-                self._error(number, "a NUL octet; this is no text file")
-            elif line and not line.startswith("#"):
+            if line and not line.startswith("#"):
                 self._line(number, split(line))
         self._finish()
 
@@ -95,7 +92,7 @@ class Keys:
         if method in ("crc", "md5"):
             what = "proves nothing about the sender" if method == "crc" else "is weak"
             warning(number, f"{method} {what}, and messages signed with any key of this file are believed; use sha1")
-        self.keys[index] = (method, key[0].encode("utf-8", "surrogateescape") if key else b"")
+        self.keys[index] = (method, key[0].encode("latin-1") if key else b"")
         self.lines[index] = number
         if index == self._named:
             self.outbound = index

@@ -51,7 +51,7 @@ def _respawn(reader: Reader, line: int, directive: str, rest: str) -> bool:
         if problem is not None:
             reader.refuse(directive, line, f"{shown(path)} {problem}")
             good = False
-        if not machine.user_known(user):
+        if not machine.user_known(user, number=False):
             reader.refuse(directive, line, f"there is no user {shown(user)} on this machine")
             good = False
     if good:
@@ -89,7 +89,7 @@ def apiauth(reader: Reader, line: int, rest: str) -> None:
 
 def _check_accounts(reader: Reader, line: int, names: dict[str, tuple[str, ...]]) -> None:
     for user in names.get("uid", ()):
-        if user != ORIGINAL_USER and not machine.user_known(user):
+        if user != ORIGINAL_USER and not machine.user_known(user, number=True):
             reader.refuse("apiauth", line, f"there is no user {shown(user)} on this machine")
     for group in names.get("gid", ()):
         if group != ORIGINAL_GROUP and not machine.group_known(group):

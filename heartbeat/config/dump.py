@@ -18,7 +18,6 @@ HEADING = "# === {} ==="
 
 
 def dump(config: Config) -> str:
-    """Octets that are no UTF-8 are surrogates in it, as in the Config: print with errors="surrogateescape"."""
     lines = [HEADING.format("ha.cf"), *_ha_cf(config)]
     lines += [HEADING.format("haresources"), *_haresources(config)]
     lines += [HEADING.format("authkeys"), *_authkeys(config)]

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from heartbeat.config.problems import Problems
     from heartbeat.config.record import Config, Respawn
 
-LINE_MAX = 5119  # octets, as the original's buffer
 MEDIA_MAX = 64
 NODES_MAX = 100
 SERVICE = "ha-cluster"
@@ -89,19 +88,13 @@ class Reader:
 
     # ---- lines
 
-    def read(self, content: str, table: dict[str, Directive]) -> None:
-        for number, raw in enumerate(content.split("\n"), 1):
-            if len(raw.encode("utf-8", "surrogateescape")) > LINE_MAX:
-                self.error(number, f"the line is longer than {LINE_MAX} octets; split it")
-                continue
+    def read(self, lines: list[str], table: dict[str, Directive]) -> None:
+        for number, raw in enumerate(lines, 1):
             line = raw.partition("\r")[0].partition("#")[0].strip(BLANKS)
             if line:
                 self._line(number, line, table)
 
     def _line(self, number: int, line: str, table: dict[str, Directive]) -> None:
-        if "\0" in line:
-            self.error(number, "a NUL octet; this is no text file")
-            return
         name = line.translate(BLANK_LINE).partition(" ")[0]
         # the rest as written: blanks inside a command are the command's
         rest = line[len(name) :].strip(BLANKS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from heartbeat.config.problems import shown
 from heartbeat.config.values import lower
-from heartbeat.config.words import WordError, doubts, resource, scan
+from heartbeat.config.words import NOTIFIERS, WordError, doubts, resource, scan
 from heartbeat.core.settings import Group
 
 TYPE_CHECKING = False
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from heartbeat.config.problems import Problems
     from heartbeat.core.settings import Resource
 
+WITHOUT_STATE = (*NOTIFIERS, "Delay")  # may stand in several groups: none can take it from another
+GROUPS_MAX = 256  # as many as a status can name (core/bulletin.py)
 
-def read(content: str, problems: Problems, nodes: Sequence[str]) -> tuple[Group, ...]:
+
+def read(physical: list[str], problems: Problems, nodes: Sequence[str]) -> tuple[Group, ...]:
     """nodes: of ha.cf; empty where it names none, which is an error of that file alone."""
     groups: list[tuple[int, Group]] = []
-    for number, line in _logical_lines(content, problems):
+    for number, line in _logical_lines(physical, problems):
         words, _ = scan(line)
         node = lower(words[0])
         if nodes and node not in nodes:
@@ -40,15 +43,12 @@ def read(content: str, problems: Problems, nodes: Sequence[str]) -> tuple[Group,
     return tuple(group for _, group in groups)
 
 
-def _logical_lines(content: str, problems: Problems) -> list[tuple[int, str]]:
+def _logical_lines(physical: list[str], problems: Problems) -> list[tuple[int, str]]:
     """(number of its first physical line, text) without comments and blank lines, continuations joined."""
     lines: list[tuple[int, str]] = []
     joined, first = "", 0
-    for number, raw in enumerate(content.split("\n"), 1):
+    for number, raw in enumerate(physical, 1):
         line = raw
-        if "\0" in line:
-            problems.error(number, "a NUL octet; this is no text file")
-            line = ""
         if line.endswith("\r"):
             problems.warning(
                 number, "the line ends in a carriage return, which is ignored; save the file with Unix ends"
@@ -84,9 +84,19 @@ def _resources(number: int, words: Sequence[str], problems: Problems) -> list[Re
 
 def _check_keys(groups: list[tuple[int, Group]], problems: Problems) -> None:
     """Keys are unique, and no resource is in two groups, where one group's stop would take it from the other."""
+    for number, group in groups[GROUPS_MAX:]:
+        problems.error(number, f"group {shown(group.key)} is one too many: there may be {GROUPS_MAX}; join some lines")
     keys: dict[str, int] = {}
     owners: dict[Resource, tuple[int, Group]] = {}
     for number, group in groups:
+        if any(c < " " or c == "\x7f" for c in group.key):
+            problems.error(number, f"{shown(group.key)} names the group on the wire and has a control character in it")
+        elif not group.key.isascii():
+            problems.warning(
+                number,
+                f"{shown(group.key)} names the group on the wire, where serial lines lose what is"
+                " no ASCII; begin the group with another resource",
+            )
         if group.key in keys:
             problems.error(
                 number,
@@ -95,10 +105,10 @@ def _check_keys(groups: list[tuple[int, Group]], problems: Problems) -> None:
             )
         keys.setdefault(group.key, number)
         for found in group.resources:
-            other = owners.setdefault(found, (number, group))[1]
-            if other is not group and not found.notifier and group.key != other.key:
+            first, other = owners.setdefault(found, (number, group))
+            if other is not group and group.key != other.key and found.name not in WITHOUT_STATE:
                 problems.warning(
                     number,
-                    f"{shown(found.word)} is in the group of line {owners[found][0]} as well;"
+                    f"{shown(found.word)} is in the group of line {first} as well;"
                     " when one group stops, the other loses it",
                 )

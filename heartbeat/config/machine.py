@@ -108,11 +108,12 @@ def service_owner(port: int) -> str | None:
     return None
 
 
-def user_known(name: str) -> bool:
+def user_known(name: str, *, number: bool) -> bool:
+    """number: a number that some account has counts as well."""
     import pwd  # noqa: PLC0415  only for respawn and apiauth lines
 
     try:
-        pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
+        pwd.getpwuid(int(name)) if number and name.isdecimal() else pwd.getpwnam(name)
     except (KeyError, ValueError, OverflowError):
         return False
     return True

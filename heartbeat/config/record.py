@@ -260,4 +260,4 @@ def _spelled(groups: Iterable[Group]) -> list[object]:
 
 
 def _digest(texts: Iterable[str]) -> str:
-    return f"{zlib.crc32(chr(0).join(texts).encode('utf-8', 'surrogateescape')):08x}"
+    return f"{zlib.crc32(chr(0).join(texts).encode()):08x}"
