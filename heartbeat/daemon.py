@@ -14,7 +14,6 @@ import os
 import signal
 import sys
 import time
-from collections import deque
 
 from heartbeat import config as configuration
 from heartbeat import persist, realtime, report
@@ -25,9 +24,8 @@ from heartbeat.core.events import Reload, Request, Tick
 from heartbeat.executor import Executor
 from heartbeat.lateness import Lateness
 from heartbeat.log import Log
-from heartbeat.poller import Poller
+from heartbeat.loop import Loop
 from heartbeat.respawn import Respawner
-from heartbeat.schedule import Schedule
 from heartbeat.wire import Wire, busy_elsewhere
 
 TYPE_CHECKING = False
@@ -41,11 +39,6 @@ EXIT_OK, EXIT_FAILURE, EXIT_PERMISSION, EXIT_CONFIGURATION = 0, 1, 4, 6
 MILLISECOND = 1_000_000
 # the last frames get this long to leave a slow line before the daemon ends
 DRAIN_NS = 2_000_000_000
-
-
-def clock() -> int:
-    """Nanoseconds of CLOCK_BOOTTIME: it goes on while the machine is suspended."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def run(paths: Paths, *, time_divisor: int = 1) -> int:
@@ -83,24 +76,15 @@ class _Daemon:
     def __init__(self, paths: Paths, config: Config) -> None:
         self._paths = paths
         self._config = config
-        self._poller = Poller()
-        self._log = make_log(config)
-        self._log.attach(self._poller)
-        self._schedule = Schedule()
-        self._queue: deque[tuple[Any, int]] = deque()
+        self._loop = Loop(make_log(config))
         self._lateness = Lateness()
         self._warnings: list[str] = []
-        self._restarting = False
         for warning in config.warnings:
-            self._log.write(WARN, warning)
-        loop = {"poller": self._poller, "schedule": self._schedule, "log": self._log, "clock": clock}
-        self._wire = Wire(config, paths.lock_dir, push=self._push, **loop)
-        self._executor = Executor(config, paths.run_dir, wire=self._wire, push=self._push, **loop)
+            self._loop.log.write(WARN, warning)
+        self._wire = Wire(config, paths.lock_dir, self._loop)
+        self._executor = Executor(config, paths.run_dir, self._loop, self._wire)
         self._uuid = persist.node_uuid(paths.state_dir, config.uuid_from, config.node)
-        self._respawner = Respawner(config, **loop)
-
-    def _push(self, event: object, instant: int) -> None:
-        self._queue.append((event, instant))
+        self._respawner = Respawner(config, self._loop)
 
     # --- start
 
@@ -109,12 +93,13 @@ class _Daemon:
         errors = self._wire.open_all()
         if len(errors) == len(self._wire.lines):
             for error in errors:
-                self._log.write(ERROR, error.strerror or str(error))
-            self._log.write(ERROR, "not started: no medium could be opened")
+                self._loop.log.write(ERROR, error.strerror or str(error))
+            self._loop.log.write(ERROR, "not started: no medium could be opened")
             return EXIT_PERMISSION if any(map(busy_elsewhere, errors)) else EXIT_FAILURE
+        self._become_punctual()
         generation = persist.next_generation(self._paths.state_dir, config.generation_method, int(time.time()))
-        self._log.write(INFO, f"heartbeat starting on {config.node}, generation {generation}")
-        now = clock()
+        self._loop.log.write(INFO, f"heartbeat starting on {config.node}, generation {generation}")
+        now = self._loop.now()
         self._cluster = Cluster(
             config.settings(self._uuid),
             generation=generation,
@@ -122,13 +107,14 @@ class _Daemon:
             now=now,
             leftovers=self._executor.leftovers(),
         )
-        self._control = Control(self._poller, self._paths.control, self._ask)
+        self._control = Control(self._loop.poller, self._paths.control, self._ask)
         self._executor.control = self._control
         self._catch_signals()
-        self._become_punctual()
         self._respawner.start()
+        gc.collect()
+        gc.freeze()  # what is here now stays; a collection looks at the rest only
         try:
-            self._loop()
+            self._turns()
         finally:
             self._end()
         return EXIT_OK
@@ -137,11 +123,9 @@ class _Daemon:
         """Real-time class, locked memory, a timer of nanoseconds: as far as this process may."""
         self._timer = realtime.Timer() if realtime.Timer is not None else None
         if self._timer is not None:
-            self._poller.add(self._timer.fileno(), self._timer_fired)
+            self._loop.poller.add(self._timer.fileno(), self._timer_fired)
         else:
             self._warn("no exact timer (heartbeat._kernel is missing): time-outs are rounded to milliseconds")
-        gc.collect()
-        gc.freeze()
         denied = realtime.lock_memory()
         self.locked = denied is None
         if denied:
@@ -154,7 +138,7 @@ class _Daemon:
                 self._warn(denied)
 
     def _warn(self, text: str) -> None:
-        self._log.write(WARN, text)
+        self._loop.log.write(WARN, text)
         self._warnings.append(text)
 
     def _catch_signals(self) -> None:
@@ -162,44 +146,45 @@ class _Daemon:
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, lambda number, frame: None)
-        self._poller.add(reader, lambda events: self._signals(os.read(reader, 64)))
+        self._loop.poller.add(reader, lambda events: self._signals(os.read(reader, 64)))
 
     def _signals(self, numbers: bytes) -> None:
         for number in numbers:
             if number in (signal.SIGTERM, signal.SIGINT):
                 self._stop(0)
             elif number == signal.SIGHUP:
-                self._log.reopen()
+                self._loop.log.reopen()
                 self._reload()
             elif number in (signal.SIGUSR1, signal.SIGUSR2):
-                self._log.debug = max(0, self._log.debug + (1 if number == signal.SIGUSR1 else -1))
+                self._loop.log.debug = max(0, self._loop.log.debug + (1 if number == signal.SIGUSR1 else -1))
 
     # --- the loop
 
-    def _loop(self) -> None:
+    def _turns(self) -> None:
         realtime.notify("READY=1")
         watchdog_ns = realtime.watchdog_interval_ns()
-        next_watchdog = clock() if watchdog_ns else None
+        next_watchdog = self._loop.now() if watchdog_ns else None
         budget_ns = max(self._config.keepalive_ms * MILLISECOND // self._config.divisor // 4, MILLISECOND)
         while not self._executor.stopped:
             self._wait(next_watchdog)
             self._turn(budget_ns)
-            if watchdog_ns and next_watchdog is not None and clock() >= next_watchdog:
+            if watchdog_ns and next_watchdog is not None and self._loop.now() >= next_watchdog:
                 realtime.notify("WATCHDOG=1")
-                next_watchdog = clock() + watchdog_ns
+                next_watchdog = self._loop.now() + watchdog_ns
 
     def _turn(self, budget_ns: int) -> None:
         """The events that wait, then the timers that are due."""
-        end = clock() + budget_ns
-        while self._queue and clock() < end:
-            event, instant = self._queue.popleft()
-            self._tell(event, instant)
-        now = clock()
+        while self._loop.inbox:
+            self._tell(*self._loop.inbox.popleft())
+        end = self._loop.now() + budget_ns
+        while self._loop.queue and self._loop.now() < end:
+            self._tell(*self._loop.queue.popleft())
+        now = self._loop.now()
         due = self._cluster.deadline()
         if due is not None and due <= now:
             self._lateness.add(now - due)
             self._tell(Tick(int(time.time())), now)
-        self._schedule.run(now)
+        self._loop.schedule.run(now)
         self._wire.flush(now)
 
     def _tell(self, event: Any, instant: int) -> None:
@@ -208,16 +193,16 @@ class _Daemon:
 
     def _wait(self, watchdog: int | None) -> None:
         """Until something is ready or due."""
-        if self._queue:
-            self._poller.wait(0)
+        if self._loop.queue:
+            self._loop.poller.wait(0)
             return
-        dues = (self._cluster.deadline(), self._schedule.next_due(), self._wire.deadline(), watchdog)
+        dues = (self._cluster.deadline(), self._loop.schedule.next_due(), self._wire.deadline(), watchdog)
         due = min((instant for instant in dues if instant is not None), default=None)
         if self._timer is not None:
             self._timer.set(due)
-            self._poller.wait()
+            self._loop.poller.wait()
         else:
-            self._poller.wait(-1 if due is None else max(0, due - clock()) / 1e9)
+            self._loop.poller.wait(-1 if due is None else max(0, due - self._loop.now()) / 1e9)
 
     def _timer_fired(self, events: int) -> None:
         if self._timer is not None:
@@ -237,7 +222,7 @@ class _Daemon:
         elif verb == "stop":
             self._stop(number)
         elif verb in ("standby", "takeover"):
-            self._push(Request(number, verb, str(request.get("set", "all"))), clock())
+            self._loop.push(Request(number, verb, str(request.get("set", "all"))))
         else:
             self._control.reply(number, {"ok": False, "error": f"no such request: {verb}"})
 
@@ -253,7 +238,7 @@ class _Daemon:
 
     def _stop(self, number: int) -> None:
         realtime.notify("STOPPING=1")
-        self._push(Request(number, "stop"), clock())
+        self._loop.push(Request(number, "stop"))
 
     def _reload(self) -> list[str]:
         """Read the three files again; with an error in any, everything stays as it is."""
@@ -262,23 +247,23 @@ class _Daemon:
             config = configuration.load(self._paths.config_dir, node=self._config.node, divisor=self._config.divisor)
         except configuration.ConfigError as error:
             for line in error.errors:
-                self._log.write(ERROR, line)
-            self._log.write(ERROR, "configuration not reloaded: the running one stays")
+                self._loop.log.write(ERROR, line)
+            self._loop.log.write(ERROR, "configuration not reloaded: the running one stays")
             return list(error.errors)
         finally:
             realtime.notify("READY=1")
         if config.nodes != self._config.nodes:
             text = "the list of nodes cannot change while heartbeat runs: restart it"
-            self._log.write(ERROR, text)
+            self._loop.log.write(ERROR, text)
             return [text]
         for warning in config.warnings:
-            self._log.write(WARN, warning)
+            self._loop.log.write(WARN, warning)
         self._config = config
-        configure_log(self._log, config)
+        configure_log(self._loop.log, config)
         self._wire.configure(config)
         self._executor.configure(config)
         self._respawner.configure(config)
-        self._push(Reload(config.settings(self._uuid)), clock())
+        self._loop.push(Reload(config.settings(self._uuid)))
         self._wire.open_all()
         return []
 
@@ -286,14 +271,14 @@ class _Daemon:
 
     def _end(self) -> None:
         self._respawner.close()
-        deadline = clock() + DRAIN_NS
-        while self._wire.busy and clock() < deadline:
-            self._wire.flush(clock())
-            self._poller.wait(0.002)
+        deadline = self._loop.now() + DRAIN_NS
+        while self._wire.busy and self._loop.now() < deadline:
+            self._wire.flush(self._loop.now())
+            self._loop.poller.wait(0.002)
         self._wire.close()
         self._executor.close()
         self._control.close()
-        self._log.close()
+        self._loop.log.close()
 
 
 def make_log(config: Config) -> Log:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from heartbeat import agents, realtime
+from heartbeat import agents
 from heartbeat.children import KILLED, Children
 from heartbeat.core.actions import (
     ANNOUNCE,
@@ -38,29 +38,23 @@ if TYPE_CHECKING:
     from heartbeat.control import Control
     from heartbeat.core.actions import Action
     from heartbeat.core.settings import Resource
-    from heartbeat.log import Log
-    from heartbeat.poller import Poller
-    from heartbeat.schedule import Schedule
+    from heartbeat.loop import Loop
     from heartbeat.wire import Wire
 
 NOT_FOUND = 127
+# at once, without asking services to stop: one of them is what hangs
+REBOOT = ("/sbin/reboot", "-f")
 
 
 class Executor:
     """stopped: the core has said Stop."""
 
-    def __init__(
-        self, config: Config, run_dir: str, *, poller: Poller, schedule: Schedule, wire: Wire, log: Log,
-        push: Callable[[object, int], None], clock: Callable[[], int],
-    ) -> None:  # fmt: skip
+    def __init__(self, config: Config, run_dir: str, loop: Loop, wire: Wire) -> None:
         self.stopped = False
         self.control: Control | None = None
+        self._loop = loop
         self._wire = wire
-        self._schedule = schedule
-        self._log = log
-        self._push = push
-        self._clock = clock
-        self._children = Children(poller, log.output, self._child_exited)
+        self._children = Children(loop.poller, loop.log.output, self._child_exited)
         self._held = HeldGroups(run_dir)
         self._agents: dict[Resource, Agent | None] = {}
         self._serial = 0  # keys of children that nobody waits for
@@ -105,17 +99,17 @@ class Executor:
                 config_dir=self._config.directory,
             )
         except agents.AgentError as error:
-            self._log.write(ERROR, f"{resource.word}: {error.text}")
+            self._loop.log.write(ERROR, f"{resource.word}: {error.text}")
             return None
         if agent is None:
-            self._log.write(ERROR, f"{resource.word}: no agent of this name, built in or of yours")
+            self._loop.log.write(ERROR, f"{resource.word}: no agent of this name, built in or of yours")
             return None
-        self._log.write(INFO, f"{resource.word}: {agent.origin}")
+        self._loop.log.write(INFO, f"{resource.word}: {agent.origin}")
         if isinstance(agent, agents.InlineAgent):
             try:
                 agent.prepare()
             except agents.AgentError as error:
-                self._log.write(WARN, f"{resource.word}: {error.text}")
+                self._loop.log.write(WARN, f"{resource.word}: {error.text}")
         return agent
 
     def leftovers(self) -> set[str]:
@@ -137,7 +131,7 @@ class Executor:
         self._wire.send(action.message, action.priority, now)
 
     def _note(self, action: Note, now: int) -> None:
-        self._log.write(action.severity, action.text)
+        self._loop.log.write(action.severity, action.text)
 
     def _reply(self, action: Reply, now: int) -> None:
         if self.control is not None:
@@ -145,11 +139,16 @@ class Executor:
             self.control.reply(action.number, answer)
 
     def _stop(self, action: Stop, now: int) -> None:
+        self._held.clear()
         self.stopped = True
 
     def _reboot(self, action: Reboot, now: int) -> None:
-        self._log.write(CRIT, f"rebooting: {action.reason}")
-        realtime.reboot()
+        self._loop.log.write(CRIT, f"rebooting: {action.reason}")
+        self._serial -= 1
+        try:
+            self._children.spawn(self._serial, "reboot", REBOOT, self._environment, detached=True)
+        except OSError as error:
+            self._loop.log.write(CRIT, f"cannot reboot: {error.strerror}")
 
     def _run_agent(self, action: RunAgent, now: int) -> None:
         agent = self._agents.get(action.resource)
@@ -161,28 +160,24 @@ class Executor:
             self._done(action.run, code, "no agent of this name was found")
         elif isinstance(agent, agents.InlineAgent):
             self._run_inline(agent, action, now)
-        elif action.verb != ANNOUNCE:
+        elif isinstance(agent, agents.SpawnedAgent) and action.verb != ANNOUNCE:
             self._run_child(agent, action)
-
-    def released(self, keys: set[str]) -> None:
-        """Groups that are down: no leftovers any more."""
-        self._held.remove(keys)
 
     def _done(self, run: int, code: int, detail: str) -> None:
         if run:
-            self._push(AgentExited(run, code, detail), self._clock())
+            self._loop.push(AgentExited(run, code, detail))
 
     def _run_inline(self, agent: InlineAgent, action: RunAgent, now: int) -> None:
         key = ("announce", action.resource)
         try:
             if action.verb == START:
                 agent.start()
-                self._announce(agent, key, self._clock(), 0)
+                self._announce(agent, key, self._loop.now(), 0)
             elif action.verb == STOP:
-                self._schedule.cancel(key)
+                self._loop.schedule.cancel(key)
                 agent.stop()
             else:
-                self._announce(agent, key, self._clock(), 0)
+                self._announce(agent, key, self._loop.now(), 0)
         except agents.AgentError as error:
             self._done(action.run, error.code or 1, error.text)
         else:
@@ -196,10 +191,10 @@ class Executor:
         try:
             agent.announce()
         except agents.AgentError as error:
-            self._log.write(WARN, f"{key[1].word}: {error.text}")
+            self._loop.log.write(WARN, f"{key[1].word}: {error.text}")
         if index + 1 < len(times_ns):
             due = since + times_ns[index + 1] // self._config.divisor
-            self._schedule.at(due, key, lambda now: self._announce(agent, key, since, index + 1))
+            self._loop.schedule.at(due, key, lambda now: self._announce(agent, key, since, index + 1))
 
     def _run_child(self, agent: SpawnedAgent, action: RunAgent) -> None:
         run = action.run
@@ -221,7 +216,7 @@ class Executor:
             )  # fmt: skip
         except OSError as error:
             self._asking.pop(run, None)
-            self._log.write(ERROR, f"{action.resource.word}: cannot run {agent.origin}: {error.strerror}")
+            self._loop.log.write(ERROR, f"{action.resource.word}: cannot run {agent.origin}: {error.strerror}")
             self._done(action.run, NOT_FOUND, error.strerror or "cannot be run")
 
     def _child_exited(self, run: int, code: int, detail: str) -> None:

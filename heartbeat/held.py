@@ -6,6 +6,7 @@ of. Written before a group's first agent runs, not in steady state. One key a li
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 LIMIT_OCTETS = 1 << 20
@@ -19,23 +20,27 @@ class HeldGroups:
         self._keys: set[str] = set()
 
     def read(self) -> set[str]:
-        """What the run before this one had started; empty where nothing is left or readable."""
+        """What earlier runs had started and not cleanly released; empty where nothing is left or readable. It stays
+        recorded until `clear`."""
         try:
             with open(self._path, "rb") as file:
                 lines = file.read(LIMIT_OCTETS).decode("utf-8", "surrogateescape").split("\n")
         except OSError:
             return set()
-        return {line for line in lines if line}
+        self._keys.update(line for line in lines if line)
+        return set(self._keys)
 
     def add(self, key: str) -> None:
+        """Before the group's first agent runs."""
         if key not in self._keys:
             self._keys.add(key)
             self._write()
 
-    def remove(self, keys: set[str]) -> None:
-        if self._keys & keys:
-            self._keys -= keys
-            self._write()
+    def clear(self) -> None:
+        """Everything has been released."""
+        self._keys.clear()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
 
     def _write(self) -> None:
         descriptor = os.open(f"{self._path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)

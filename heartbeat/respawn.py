@@ -14,13 +14,9 @@ from heartbeat.executor import environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from heartbeat.config import Config
     from heartbeat.config.record import Respawn
-    from heartbeat.log import Log
-    from heartbeat.poller import Poller
-    from heartbeat.schedule import Schedule
+    from heartbeat.loop import Loop
 
 NOT_WANTED = 100
 SHORT_LIFE_NS = 30_000_000_000
@@ -44,14 +40,10 @@ class _Client:
 class Respawner:
     """start, configure (a reload) and close; in between it keeps them running."""
 
-    def __init__(
-        self, config: Config, *, poller: Poller, schedule: Schedule, log: Log, clock: Callable[[], int]
-    ) -> None:
+    def __init__(self, config: Config, loop: Loop) -> None:
         self._config = config
-        self._schedule = schedule
-        self._log = log
-        self._clock = clock
-        self._children = Children(poller, log.output, self._exited)
+        self._loop = loop
+        self._children = Children(loop.poller, loop.log.output, self._exited)
         self._clients: list[_Client] = []
         self._runs = 0
 
@@ -64,7 +56,7 @@ class Respawner:
         self._config = config
         for client in [client for client in self._clients if client.respawn not in config.respawn]:
             self._clients.remove(client)
-            self._schedule.cancel(("respawn", client))
+            self._loop.schedule.cancel(("respawn", client))
             self._children.kill(client.run)
         running = [client.respawn for client in self._clients]
         for respawn in config.respawn:
@@ -78,7 +70,7 @@ class Respawner:
 
     def _spawn(self, client: _Client) -> None:
         user = pwd.getpwnam(client.respawn.user)
-        client.started = self._clock()
+        client.started = self._loop.now()
         self._runs += 1
         client.run = self._runs
         argv = [SETPRIV, "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--init-groups", "--"]
@@ -86,7 +78,7 @@ class Respawner:
             name = client.respawn.command.split()[0].rpartition("/")[2]
             self._children.spawn(client.run, name, argv + client.respawn.argv(), environment(self._config))
         except OSError as error:
-            self._log.write(ERROR, f"respawn {client.respawn.command}: {error.strerror}")
+            self._loop.log.write(ERROR, f"respawn {client.respawn.command}: {error.strerror}")
             self._ended(client, 1)
 
     def _exited(self, key: int, code: int, detail: str) -> None:
@@ -98,22 +90,22 @@ class Respawner:
     def _ended(self, client: _Client, code: int) -> None:
         command = client.respawn.command
         if code == NOT_WANTED:
-            self._log.write(INFO, f"respawn {command}: exited {NOT_WANTED}, not started again")
+            self._loop.log.write(INFO, f"respawn {command}: exited {NOT_WANTED}, not started again")
             self._clients.remove(client)
             return
-        now = self._clock()
+        now = self._loop.now()
         short = now - client.started < SHORT_LIFE_NS // self._config.divisor
         client.short_lives = client.short_lives + 1 if short else 0
         if client.short_lives > SHORT_LIVES:
-            self._log.write(ERROR, f"respawn {command}: ends too fast, given up; correct it and reload")
+            self._loop.log.write(ERROR, f"respawn {command}: ends too fast, given up; correct it and reload")
             self._clients.remove(client)
             return
-        self._log.write(WARN, f"respawn {command}: ended with {code}, starting it again")
+        self._loop.log.write(WARN, f"respawn {command}: ended with {code}, starting it again")
         due = now + PAUSE_NS // self._config.divisor
-        self._schedule.at(due, ("respawn", client), lambda instant: self._spawn(client))
+        self._loop.schedule.at(due, ("respawn", client), lambda instant: self._spawn(client))
 
     def close(self) -> None:
         for client in self._clients:
-            self._schedule.cancel(("respawn", client))
+            self._loop.schedule.cancel(("respawn", client))
         self._clients.clear()
         self._children.close()

@@ -17,15 +17,13 @@ from heartbeat.poller import READ
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from typing import Literal
 
     from _hbfast.codec import Message
     from heartbeat.config import Config
     from heartbeat.config.record import MediumConfig
-    from heartbeat.log import Log
+    from heartbeat.loop import Loop
     from heartbeat.media import Medium
-    from heartbeat.poller import Poller
-    from heartbeat.schedule import Schedule
 
 REOPEN_FIRST_NS, REOPEN_MOST_NS = 500_000_000, 5_000_000_000
 
@@ -75,17 +73,10 @@ REJECTING = ("bad_auth", "malformed", "oversize", "truncated")
 
 
 class Wire:
-    """push(event, instant): hands an event to the loop."""
+    """lines: the configured media by name, in ha.cf's order."""
 
-    def __init__(
-        self, config: Config, lock_dir: str, *, poller: Poller, schedule: Schedule, log: Log,
-        push: Callable[[object, int], None], clock: Callable[[], int],
-    ) -> None:  # fmt: skip
-        self._poller = poller
-        self._schedule = schedule
-        self._log = log
-        self._push = push
-        self._clock = clock
+    def __init__(self, config: Config, lock_dir: str, loop: Loop) -> None:
+        self._loop = loop
         self._lock_dir = lock_dir
         self.lines: dict[str, Line] = {}
         self._keys: tuple[dict[int, tuple[str, bytes]], int] | None = None
@@ -106,7 +97,7 @@ class Wire:
         for name, line in list(self.lines.items()):
             if wanted.get(name) != line.config:
                 self._close(line)
-                self._schedule.cancel(("open", name))
+                self._loop.schedule.cancel(("open", name))
                 del self.lines[name]
         kept = self.lines
         self.lines = {}
@@ -119,46 +110,46 @@ class Wire:
         return [error for line in self.lines.values() if line.state == "down" and (error := self._open(line))]
 
     def _open(self, line: Line) -> OSError | None:
-        now = self._clock()
+        now = self._loop.now()
         try:
             line.medium.open()
         except OSError as error:
             reason = error.strerror or str(error)
             if reason != line.reason or line.failures == 0:
-                self._push(MediumDown(line.name, reason), now)
+                self._loop.push(MediumDown(line.name, reason), now)
             line.reason = reason
             self._again(line, now)
             return error
         line.state = "up"
         line.failures = 0
         line.reason = ""
-        self._poller.add(line.medium.fileno(), lambda events: self._receive(line), READ)
-        self._push(MediumUp(line.name), now)
+        self._loop.poller.add(line.medium.fileno(), lambda events: self._receive(line), READ)
+        self._loop.push(MediumUp(line.name), now)
         return None
 
     def _again(self, line: Line, now: int) -> None:
         delay_ns = min(REOPEN_FIRST_NS << min(line.failures, 10), REOPEN_MOST_NS) // self._divisor
         line.failures += 1
-        self._schedule.at(now + delay_ns, ("open", line.name), lambda instant: self._reopen(line))
+        self._loop.schedule.at(now + delay_ns, ("open", line.name), lambda instant: self._reopen(line))
 
     def _reopen(self, line: Line) -> None:
         self._open(line)
 
     def _died(self, line: Line, error: OSError) -> None:
-        now = self._clock()
+        now = self._loop.now()
         line.reason = error.strerror or str(error)
         self._close(line)
-        self._push(MediumDown(line.name, line.reason), now)
+        self._loop.push(MediumDown(line.name, line.reason), now)
         self._again(line, now)
 
     def _close(self, line: Line) -> None:
         if line.state == "up":
-            self._poller.remove(line.medium.fileno())
+            self._loop.poller.remove(line.medium.fileno())
             line.medium.close()
             line.state = "down"
 
     def _receive(self, line: Line) -> None:
-        now = self._clock()  # the receipt is the read, not when the message's turn comes
+        now = self._loop.now()  # the receipt is the read, not when the message's turn comes
         try:
             chunks = line.medium.receive()
         except OSError as error:
@@ -167,11 +158,11 @@ class Wire:
         rejected = line.rejected
         for chunk in chunks:
             for message in line.decoder.feed(chunk):
-                self._push(message, now)
+                self._loop.inbox.append((message, now))
         if self._log_bad and line.rejected != rejected:
             bad = ", ".join(f"{cause} {count}" for cause, count in line.decoder.counters.items() if count)
             text = f"medium {line.name}: message rejected, {line.rejected} so far ({bad})"
-            self._log.write(WARN, text, cause=f"rejected {line.name}", burst=3)
+            self._loop.log.write(WARN, text, cause=f"rejected {line.name}", burst=3)
 
     def send(self, message: Message, priority: int, now: int) -> None:
         """On every medium that is up. Never blocks."""
@@ -179,7 +170,7 @@ class Wire:
         for line in self.lines.values():
             if line.state != "up":
                 continue
-            form = line.medium.format
+            form: Literal["classic", "netstring"] = "classic" if line.medium.format == "classic" else "netstring"
             frame = frames.get(form)
             if frame is None:
                 frame = frames[form] = encode(message, self._auth, form, inner_auth=self._inner_auth)
@@ -208,7 +199,7 @@ class Wire:
 
     def close(self) -> None:
         for line in self.lines.values():
-            self._schedule.cancel(("open", line.name))
+            self._loop.schedule.cancel(("open", line.name))
             self._close(line)
 
 

@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from heartbeat.core.actions import Action
+    from heartbeat.core.group import GroupMachine
     from heartbeat.core.settings import Settings
 
     Event = Message | Tick | MediumUp | MediumDown | AgentExited | Request | Reload
+
+# a peer's group, as its bulletin's letter says
+PEER_STATES = {"s": "starting", "h": "held", "p": "stopping", "f": "failed"}
 
 
 class Cluster:
@@ -45,6 +49,7 @@ class Cluster:
         self._resources = Resources(
             settings, self._outbox, self._timers, self._membership,
             leftovers=leftovers, on_change=self._changed, hand_over=self._hand_over,
+            handing_over=lambda: self._standby.state != IDLE,
         )  # fmt: skip
         self._standby = Standby(settings, self._outbox, self._timers, self._resources)
         self._retransmit = Retransmit(settings, self._outbox, self._timers, self._membership, self._tally)
@@ -66,7 +71,7 @@ class Cluster:
 
     def handle(self, event: Event, now: int) -> list[Action]:
         """What to do about it, in this order."""
-        self._outbox.now = now
+        now = self._outbox.now = max(now, self._outbox.now)  # a message that waited may be older than a Tick
         self._handlers[type(event)](event, now)  # type: ignore[operator]
         self._after()
         return self._outbox.take()
@@ -219,14 +224,14 @@ class Cluster:
         self._membership.trigger(self._outbox.now)
 
     def _fill(self) -> bulletin.Bulletin:
-        peer = self._resources.peer
+        peer = self._resources.other.peer
         heard = peer.tracker.generation if peer is not None and peer.alive and peer.heard else 0
         phase = bulletin.PHASES[min(self._resources.state, resources.LEAVING)]
         return bulletin.Bulletin(
             self.settings.resources_digest, self.settings.timing_digest, heard, phase, self._resources.letters()
         )
 
-    def _hand_over(self, machines: list, kind: str) -> bool:  # type: ignore[type-arg]
+    def _hand_over(self, machines: list[GroupMachine], kind: str) -> bool:
         return self._standby.give(machines, kind)
 
     def _peer_dead(self, peer: Peer) -> None:
@@ -239,11 +244,25 @@ class Cluster:
         self._resources.peer_dead()
 
     def _check_files(self) -> None:
-        found = self._resources.conflicts_with_peer_files()
+        found = self._differences()
         for warning in found:
             if warning not in self._warnings:
                 self._outbox.note(WARN, warning)
         self._warnings = found
+
+    def _differences(self) -> list[str]:
+        """Which of the peer's files differ from ours, and whether it is one of ours at all."""
+        peer, seen = self._resources.other.peer, self._resources.other.bulletin
+        if peer is None or not peer.alive:
+            return []
+        if seen is None:
+            return [f"{peer.name} runs the original heartbeat: nothing is taken while it lives"]
+        found = []
+        if seen.resources_digest != self.settings.resources_digest:
+            found.append(f"haresources differs from {peer.name}'s: make them the same and reload")
+        if seen.timing_digest != self.settings.timing_digest:
+            found.append(f"ha.cf on {peer.name} has other times or nodes: make them the same and reload")
+        return found
 
     def _after(self) -> None:
         """What any event may have made possible."""
@@ -256,7 +275,7 @@ class Cluster:
             self._failover["completed_ns"] = self._outbox.now
         if self._resources.gone():
             self._membership.silent = True
-            if self._resources.alone:
+            if self._resources.other.alone:
                 self._stop(self._outbox.now)
             else:
                 due = self._outbox.now + resources.LINGER_NS // self.settings.divisor
@@ -292,10 +311,10 @@ class Cluster:
 
     def _group_view(self, key: str) -> GroupView:
         machine = self._resources.groups[key]
-        peer = self._resources.peer
-        if machine.claimed or machine.moving or peer is None or not self._resources.peer_claims(machine):
+        other = self._resources.other
+        letter = other.letter(self._resources.label(machine))
+        if machine.claimed or machine.moving or other.peer is None or letter not in PEER_STATES:
             holder = self.settings.node if machine.up else None
             return GroupView(key, machine.settings.preferred, holder, machine.state_name)
-        letter = self._resources.peer_letter(machine)
-        states = {"s": "starting", "h": "held", "p": "stopping", "f": "failed"}
-        return GroupView(key, machine.settings.preferred, peer.name if letter != "f" else None, states[letter])
+        holder = other.peer.name if letter != "f" else None
+        return GroupView(key, machine.settings.preferred, holder, PEER_STATES[letter])

@@ -11,9 +11,11 @@ by leaving, and where two nodes find that both claim: one of them lets go, chose
 from __future__ import annotations
 
 from heartbeat.core import bulletin, group, replan
-from heartbeat.core.actions import CRIT, ERROR, INFO, URGENT
+from heartbeat.core.actions import ERROR, INFO, URGENT
+from heartbeat.core.counterpart import Counterpart
+from heartbeat.core.healing import Healing
 from heartbeat.core.machine import Machine
-from heartbeat.core.membership import ACTIVE, DEAD
+from heartbeat.core.membership import ACTIVE
 from heartbeat.core.settings import FAILBACK_OFF, SECOND
 
 TYPE_CHECKING = False
@@ -21,21 +23,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from heartbeat.core.group import GroupMachine
-    from heartbeat.core.membership import Membership, Peer
+    from heartbeat.core.membership import Membership
     from heartbeat.core.outbox import Outbox
     from heartbeat.core.settings import Group, Settings
     from heartbeat.core.timers import Timers
 
 UNSETTLED, SETTLED, LEAVING, LEFT = range(4)
 
-# a claim that looks wrong must look so in this many of the peer's statuses in a row: one may have crossed our own
-PATIENCE = 2
 # after the last word, answer requests for retransmission this long
 LINGER_NS = SECOND
 
 
 class Resources(Machine):
-    """The groups of haresources, in file order. hand_over(groups): asks standby to give them to the peer."""
+    """The groups of haresources, in file order. hand_over(groups, kind): asks standby to give them to the
+    peer; handing_over(): it is at work."""
 
     NAMES = ("unsettled", "settled", "leaving", "left")
     ALLOWED = {
@@ -46,17 +47,19 @@ class Resources(Machine):
     }
 
     __slots__ = (
-        "_deaf", "_failback_timer", "_hand_over", "_labels", "_outbox", "_retiring", "_settled_at", "_timers",
-        "ended", "failback_wanted", "groups", "membership", "on_change", "settings",
+        "_failback_timer", "_hand_over", "_healing", "_labels", "_outbox", "_retiring", "_settled_at", "_timers",
+        "ended", "failback_wanted", "groups", "handing_over", "membership", "on_change", "other", "settings",
     )  # fmt: skip
 
     def __init__(
         self, settings: Settings, outbox: Outbox, timers: Timers, membership: Membership,
         *, leftovers: Collection[str], on_change: Callable[[], None],
-        hand_over: Callable[[list[GroupMachine], str], bool],
+        hand_over: Callable[[list[GroupMachine], str], bool], handing_over: Callable[[], bool],
     ) -> None:  # fmt: skip
         super().__init__(UNSETTLED)
         self.settings = settings
+        self.other = Counterpart(membership, outbox)
+        self.handing_over = handing_over
         self.membership = membership
         self.on_change = on_change
         self.failback_wanted = False
@@ -64,7 +67,7 @@ class Resources(Machine):
         self._hand_over = hand_over
         self._outbox = outbox
         self._timers = timers
-        self._deaf = 0  # the peer's statuses in a row that say it doesn't hear us
+        self._healing = Healing(self, outbox)
         self._failback_timer = timers.new(lambda now: self.evaluate())
         self._settled_at: int | None = None  # since when both are settled
         self._retiring: list[GroupMachine] = []
@@ -79,38 +82,11 @@ class Resources(Machine):
 
     # --- what is known
 
-    @property
-    def peer(self) -> Peer | None:
-        """The one other node; haresources are for pairs."""
-        return next(iter(self.membership.peers.values()), None)
+    def label(self, machine: GroupMachine) -> str:
+        return self._labels[machine.settings.key]
 
-    @property
-    def alone(self) -> bool:
-        peer = self.peer
-        return peer is None or peer.state == DEAD
-
-    def peer_claims(self, machine: GroupMachine) -> bool:
-        return self.peer_letter(machine) in bulletin.CLAIMING
-
-    def peer_letter(self, machine: GroupMachine) -> str:
-        """The state letter of a group at the peer, - where it says nothing of it."""
-        peer = self.peer
-        if peer is None or not peer.alive or peer.bulletin is None:
-            return "-"
-        return peer.bulletin.groups.get(self._labels[machine.settings.key], "-")
-
-    def peer_ready(self, machine: GroupMachine | None = None) -> bool:
-        """May we hand over to the peer? It lives, is settled, hears us, and has not failed this group lately."""
-        peer = self.peer
-        if peer is None or peer.state != ACTIVE or peer.bulletin is None or not self._hears_us(peer):
-            return False
-        if peer.bulletin.phase != bulletin.SETTLED:
-            return False
-        label = self._labels[machine.settings.key] if machine else ""
-        return machine is None or (label in peer.bulletin.groups and self.peer_letter(machine) == "-")
-
-    def _hears_us(self, peer: Peer) -> bool:
-        return peer.bulletin is not None and peer.bulletin.heard == self._outbox.generation
+    def _can_take(self, machine: GroupMachine) -> bool:
+        return self.other.can_take(self.label(machine))
 
     def by_label(self) -> dict[str, GroupMachine]:
         return {self._labels[key]: machine for key, machine in self.groups.items()}
@@ -137,17 +113,6 @@ class Resources(Machine):
         """label → state letter, for the bulletin."""
         now = self._outbox.now
         return {self._labels[key]: machine.letter(now) for key, machine in self.groups.items()}
-
-    def labels_of(self, machines: Iterable[GroupMachine]) -> list[str]:
-        """Their labels."""
-        return [self._labels[machine.settings.key] for machine in machines]
-
-    def released_by(self, peer: Peer, machines: Iterable[GroupMachine], sequence: int) -> None:
-        """The peer said that it has released these, in its message `sequence`: no older status may say otherwise."""
-        peer.bulletin_sequence = max(peer.bulletin_sequence, sequence)
-        if peer.bulletin is not None:
-            for name in self.labels_of(machines):
-                peer.bulletin.groups[name] = "-"
 
     # --- claims
 
@@ -183,17 +148,15 @@ class Resources(Machine):
     def _settle(self) -> None:
         if self.membership.local.state != ACTIVE or not self.quiet:
             return
-        peer = self.peer
-        if self.alone:
+        seen = self.other.bulletin
+        if self.other.alone:
             self.enter(SETTLED)
-            self.failback_wanted = peer is not None
-            self.claim(self.groups.values(), "the other node is dead" if peer else "the only node")
-        elif peer is not None and peer.bulletin is not None and self._hears_us(peer):
-            if peer.bulletin.phase == bulletin.LEAVING:
-                return
+            self.failback_wanted = self.other.peer is not None
+            self.claim(self.groups.values(), "there is no other node alive")
+        elif seen is not None and self.other.hears_us and seen.phase != bulletin.LEAVING:
             self.enter(SETTLED)
-            if peer.bulletin.phase == bulletin.SETTLED:
-                self.claim(self._unclaimed(peer.bulletin), f"{peer.name} does not have them")
+            if seen.phase == bulletin.SETTLED:
+                self.claim(self.unclaimed(seen), "the other node does not have them")
             else:
                 self.claim(filter(self.local, self.groups.values()), "both nodes have just started")
         if self.state == SETTLED:
@@ -203,7 +166,7 @@ class Resources(Machine):
     def _describe_claims(self) -> str:
         return " ".join(key for key, machine in self.groups.items() if machine.claimed) or "nothing"
 
-    def _unclaimed(self, seen: bulletin.Bulletin) -> list[GroupMachine]:
+    def unclaimed(self, seen: bulletin.Bulletin) -> list[GroupMachine]:
         """Groups that the settled peer doesn't claim. One it doesn't even know is left alone where the peer has groups
         unknown here: they may be the same addresses under another key."""
         strangers = seen.strangers(self._labels.values())
@@ -215,72 +178,27 @@ class Resources(Machine):
 
     def peer_status(self) -> None:
         """A fresh status of the peer was taken in."""
-        peer = self.peer
-        if peer is None or peer.bulletin is None:
-            return
-        self._deaf = 0 if self._hears_us(peer) else self._deaf + 1
-        if self.state == SETTLED:
-            self._resolve_conflicts(peer, peer.bulletin)
-            if peer.bulletin.phase == bulletin.SETTLED and self._hears_us(peer):
-                self._adopt_orphans(peer.bulletin)
-        self.evaluate()
-
-    def _resolve_conflicts(self, peer: Peer, seen: bulletin.Bulletin) -> None:
-        """Both claim. The preferred node keeps the group and says so to the neighbours; but one that the other doesn't
-        hear lets go, because the other can't know."""
-        if 0 < self._deaf < PATIENCE:
-            return
-        yielding = []
-        for key, machine in self.groups.items():
-            if not machine.claimed or not seen.claims(self._labels[key]):
-                if machine.announced:  # the other has let go: make sure that the neighbours know
-                    machine.announce()
-                machine.announced = False
-            elif self._deaf or not self.local(machine):
-                yielding.append(machine)
-            elif not machine.announced:
-                machine.announced = True
-                self._outbox.note(CRIT, f"{key}: both nodes hold it; {peer.name} lets go")
-                machine.announce()
-        if yielding:
-            keys = " ".join(machine.settings.key for machine in yielding)
-            self._outbox.note(CRIT, f"{keys}: both nodes hold it; {self.settings.node} lets go")
-            self.disclaim(yielding)
-
-    def _adopt_orphans(self, seen: bulletin.Bulletin) -> None:
-        """Groups that neither node claims, and no hand-over is under way: the preferred node's, unless it failed."""
-        unclaimed = self._unclaimed(seen)
-        adopted = []
-        for machine in self.groups.values():
-            if machine.claimed or machine not in unclaimed or machine.moving or not self.local(machine):
-                machine.orphaned = 0
-                continue
-            machine.orphaned += 1
-            if machine.orphaned > PATIENCE:
-                adopted.append(machine)
-        if adopted:
-            self.claim(adopted, "nobody has them")
+        seen = self.other.bulletin
+        if seen is not None and self.state == SETTLED:
+            self._healing.look(seen)
 
     def peer_dead(self) -> None:
         """Its death or its departure: everything is ours."""
         self._settled_at = None
-        self._deaf = 0
+        self._healing.forget()
         if self.state == SETTLED:
             self.failback_wanted = True
-            for machine in self.groups.values():
-                machine.announced = False
             self.claim(self.groups.values(), "the other node is gone")
             for machine in self.groups.values():  # released for a hand-over that will not happen now
                 if machine.claimed and not machine.wanted and machine.state != group.FAILED:
                     machine.want(True)
-        self.evaluate()
 
     # --- fail-back
 
     def _fail_back(self) -> None:
         """auto_failback on: the preferred node is back and has been settled for failback_delay."""
         now = self._outbox.now
-        if not self.peer_ready():
+        if not self.other.ready:
             self._settled_at = None
             return
         if self._settled_at is None:
@@ -288,7 +206,7 @@ class Resources(Machine):
         if not self.failback_wanted or self.settings.auto_failback == FAILBACK_OFF:
             return
         theirs = [machine for machine in self.groups.values() if machine.claimed and not self.local(machine)]
-        ready = [machine for machine in theirs if machine.state == group.HELD and self.peer_ready(machine)]
+        ready = [machine for machine in theirs if machine.state == group.HELD and self._can_take(machine)]
         if not theirs:
             self.failback_wanted = False
         due = self._settled_at + self.settings.failback_delay_ns
@@ -311,7 +229,7 @@ class Resources(Machine):
     def _failed(self, machine: GroupMachine) -> None:
         if self.state != SETTLED:
             return
-        if self.quiet and self.peer_ready(machine):
+        if self.quiet and self._can_take(machine):
             kind = "local" if self.local(machine) else "foreign"
             if self._hand_over([machine], kind):
                 return
@@ -322,7 +240,7 @@ class Resources(Machine):
     def _retry(self, machine: GroupMachine) -> None:
         if self.state != SETTLED or not machine.claimed or machine.state != group.FAILED:
             return
-        if self.quiet and self.peer_ready(machine):
+        if self.quiet and self._can_take(machine):
             self._failed(machine)
         else:
             machine.want(True)
@@ -351,7 +269,7 @@ class Resources(Machine):
 
     def inherited(self) -> bool:
         """We have left, and the peer says that all is its own now: it has heard our last word."""
-        return self.alone or all(self.peer_claims(machine) for machine in self.groups.values())
+        return self.other.alone or all(self.other.claims(label) for label in self._labels.values())
 
     def replan(self, settings: Settings) -> None:
         """A reload. What is up and still planned somewhere is not touched."""
@@ -367,21 +285,9 @@ class Resources(Machine):
                 machine.want(False)
         for machine in kept.values():
             machine.resume()
-        if self.state == SETTLED and self.alone:
+        if self.state == SETTLED and self.other.alone:
             self.claim(kept.values(), "new in haresources")
         self.on_change()
 
     def machines(self) -> list[GroupMachine]:
         return [*self.groups.values(), *self._retiring]
-
-    def conflicts_with_peer_files(self) -> list[str]:
-        """Which of the peer's files differ from ours, as warnings."""
-        peer = self.peer
-        if peer is None or not peer.alive or peer.bulletin is None:
-            return []
-        warnings = []
-        if peer.bulletin.resources_digest != self.settings.resources_digest:
-            warnings.append(f"haresources differs from {peer.name}'s: make them the same and reload")
-        if peer.bulletin.timing_digest != self.settings.timing_digest:
-            warnings.append(f"ha.cf on {peer.name} has other times or nodes: make them the same and reload")
-        return warnings

@@ -105,7 +105,7 @@ class Standby(Machine):
             return "a move is under way: try again when `heartbeat status` says stable"
         if self._resources.state_name != "settled":
             return "this node has not settled yet"
-        if not self._resources.peer_ready():
+        if not self._resources.other.ready:
             return "the other node cannot take over: it is dead, or has not settled, or does not hear this node"
         return None
 
@@ -138,8 +138,7 @@ class Standby(Machine):
     def _say(self, info: str, ok: str = "") -> None:
         fields = [("rsc_hold", self._kind.encode()), ("info", info.encode())]
         if info == "me":
-            labels = self._resources.labels_of(self._groups)
-            fields.append(("groups", " ".join(labels).encode()))
+            fields.append(("groups", " ".join(map(self._resources.label, self._groups)).encode()))
         if ok:
             fields.append(("ok", ok.encode()))
         self._outbox.send("ask_resources", fields, priority=URGENT)
@@ -186,7 +185,7 @@ class Standby(Machine):
         elif info == "done" and self.state == PROMISED:
             self.enter(ACQUIRING)
             self._timers.disarm(self._timer)
-            self._resources.released_by(peer, self._groups, message.sequence)
+            self._resources.other.released(map(self._resources.label, self._groups), message.sequence)
             self._resources.claim(self._groups, f"{peer.name} has released them")
         elif info == "done" and self.state == HANDED:
             self._outbox.note(INFO, f"{peer.name} has completed the standby take-over")

@@ -1,0 +1,76 @@
+"""The other node, as its statuses describe it: is it there, does it hear us, what does it claim?
+
+haresources are for pairs, so there is one, or none. A peer that has sent no bulletin in this generation (an original)
+claims nothing that is known and hears nobody that it says.
+"""
+
+from __future__ import annotations
+
+from heartbeat.core import bulletin
+from heartbeat.core.membership import ACTIVE, DEAD
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from heartbeat.core.membership import Membership, Peer
+    from heartbeat.core.outbox import Outbox
+
+
+class Counterpart:
+    """Questions about the one peer; all answers are of this instant."""
+
+    __slots__ = ("_membership", "_outbox")
+
+    def __init__(self, membership: Membership, outbox: Outbox) -> None:
+        self._membership = membership
+        self._outbox = outbox
+
+    @property
+    def peer(self) -> Peer | None:
+        return next(iter(self._membership.peers.values()), None)
+
+    @property
+    def alone(self) -> bool:
+        """No other node, or a dead one."""
+        peer = self.peer
+        return peer is None or peer.state == DEAD
+
+    @property
+    def bulletin(self) -> bulletin.Bulletin | None:
+        """The newest of a living peer."""
+        peer = self.peer
+        return peer.bulletin if peer is not None and peer.alive else None
+
+    @property
+    def hears_us(self) -> bool:
+        seen = self.bulletin
+        return seen is not None and seen.heard == self._outbox.generation
+
+    @property
+    def ready(self) -> bool:
+        """It lives, hears us, and has settled: it can be handed something."""
+        peer, seen = self.peer, self.bulletin
+        settled = seen is not None and seen.phase == bulletin.SETTLED
+        return peer is not None and peer.state == ACTIVE and settled and self.hears_us
+
+    def letter(self, label: str) -> str:
+        """Its state letter of a group, - where it says nothing of it."""
+        seen = self.bulletin
+        return "-" if seen is None else seen.groups.get(label, "-")
+
+    def claims(self, label: str) -> bool:
+        return self.letter(label) in bulletin.CLAIMING
+
+    def can_take(self, label: str) -> bool:
+        """Ready, knows the group, and has not failed it lately."""
+        seen = self.bulletin
+        return self.ready and seen is not None and seen.groups.get(label) == "-"
+
+    def released(self, labels: Iterable[str], sequence: int) -> None:
+        """It said in its message `sequence` that it has released these: no older status may say otherwise."""
+        peer = self.peer
+        if peer is not None:
+            peer.bulletin_sequence = max(peer.bulletin_sequence, sequence)
+            if peer.bulletin is not None:
+                peer.bulletin.groups.update(dict.fromkeys(labels, "-"))

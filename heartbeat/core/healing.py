@@ -1,0 +1,81 @@
+"""When two nodes' claims don't fit together: both claim a group (a healed partition, a line that carries one way), or
+neither does (a hand-over whose end was lost, a group new in haresources).
+
+Both nodes decide alike, from what each tells the other, and only on evidence that lasts: a status may have crossed
+our own.
+"""
+
+from __future__ import annotations
+
+from heartbeat.core.actions import CRIT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from heartbeat.core.bulletin import Bulletin
+    from heartbeat.core.group import GroupMachine
+    from heartbeat.core.outbox import Outbox
+    from heartbeat.core.resources import Resources
+
+# what looks wrong must look so in this many of the peer's statuses in a row
+PATIENCE = 2
+
+
+class Healing:
+    """Looks at each fresh status of the peer, once this node has settled."""
+
+    __slots__ = ("_deaf", "_outbox", "_resources")
+
+    def __init__(self, resources: Resources, outbox: Outbox) -> None:
+        self._resources = resources
+        self._outbox = outbox
+        self._deaf = 0  # the peer's statuses in a row that say it doesn't hear us
+
+    def forget(self) -> None:
+        """The peer is dead: what was seen is over."""
+        self._deaf = 0
+        for machine in self._resources.groups.values():
+            machine.announced = False
+            machine.orphaned = 0
+
+    def look(self, seen: Bulletin) -> None:
+        hears_us = self._resources.other.hears_us
+        self._deaf = 0 if hears_us else self._deaf + 1
+        self._resolve_conflicts(seen)
+        if self._resources.other.ready:
+            self._adopt_orphans(seen)
+
+    def _resolve_conflicts(self, seen: Bulletin) -> None:
+        """The preferred node keeps the group and says so to the neighbours; but one that the other doesn't hear lets
+        go, because the other can't know."""
+        if 0 < self._deaf < PATIENCE:
+            return
+        yielding = []
+        for key, machine in self._resources.groups.items():
+            if not machine.claimed or not seen.claims(self._resources.label(machine)):
+                if machine.announced:  # the other has let go: make sure that the neighbours know
+                    machine.announce()
+                machine.announced = False
+            elif self._deaf or not self._resources.local(machine):
+                yielding.append(machine)
+            elif not machine.announced:
+                machine.announced = True
+                self._outbox.note(CRIT, f"{key}: both nodes hold it; it stays here, the other lets go")
+                machine.announce()
+        if yielding:
+            keys = " ".join(machine.settings.key for machine in yielding)
+            self._outbox.note(CRIT, f"{keys}: both nodes hold it; letting go here")
+            self._resources.disclaim(yielding)
+
+    def _adopt_orphans(self, seen: Bulletin) -> None:
+        """Groups that neither node claims, with no hand-over under way, go to the preferred node."""
+        adopted: list[GroupMachine] = []
+        unclaimed = [] if self._resources.handing_over() else self._resources.unclaimed(seen)
+        for machine in self._resources.groups.values():
+            if machine.claimed or machine.moving or machine not in unclaimed or not self._resources.local(machine):
+                machine.orphaned = 0
+                continue
+            machine.orphaned += 1
+            if machine.orphaned > PATIENCE:
+                adopted.append(machine)
+        if adopted:
+            self._resources.claim(adopted, "nobody has them")
