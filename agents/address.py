@@ -183,9 +183,11 @@ class Address(InlineAgent):
             raise AgentError(FAILURE, f"cannot remove {target.text}: {error.strerror}") from error
 
     def announce(self) -> None:
-        interface, _ = self._locate()
+        located, _ = self._locate()
         try:
-            self.network.announce(interface, self.target.address)
+            interface = self.network.interface(located.index)
+            if interface is not None:
+                self.network.announce(interface, self.target.address)
         except OSError as error:
             raise AgentError(FAILURE, f"cannot announce {self.target.text}: {error.strerror}") from error
 

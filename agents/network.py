@@ -3,8 +3,9 @@
 Rules:
 * All sockets are opened once, at start, and shared by all agents (`shared`): nothing on the path of a take-over opens
   one, looks a name up, or runs a command.
-* What was learned is kept until the kernel says that links or addresses changed: a second netlink socket collects its
-  notices, and they are looked at (one system call that mostly finds nothing) before something kept is used.
+* Where an address belongs is found once, and kept until the kernel says that links or addresses changed: a second
+  netlink socket collects its notices, and they are looked at (one system call that mostly finds nothing) before
+  something kept is used.
 * The administrator's own addresses are never touched. The trap: when several addresses share a network, the kernel
   deletes all others (the "secondaries") together with the oldest (the "primary"), and ours may have become the oldest.
   `remove` therefore has the kernel promote a secondary instead, for the length of that one deletion.
@@ -106,7 +107,6 @@ class Network:
         self._kernel = Netlink()
         self._notices = Netlink(netlink.RTMGRP_LINK | netlink.RTMGRP_IPV4_IFADDR | netlink.RTMGRP_IPV6_IFADDR)
         self._packets = PacketSocket()
-        self._interfaces: dict[int | str, Interface] = {}
         self._virtual: set[bytes] = set()  # addresses that we add and remove: they say nothing about the networks
         self._changes = 0
 
@@ -115,10 +115,10 @@ class Network:
             opened.close()
 
     def changes(self) -> int:
-        """A number that grows whenever somebody else changed links or addresses: what was found before is stale."""
+        """A number that grows whenever somebody else changed links or addresses: what was found before is stale.
+        (Not of an interface's settings: where those matter, ask for it anew.)"""
         events = self._notices.events()
         if events is None or any(kind not in _OF_ADDRESSES or self._is_foreign(body) for kind, body in events):
-            self._interfaces.clear()
             self._changes += 1
         return self._changes
 
@@ -126,23 +126,17 @@ class Network:
         return Assigned(body).local not in self._virtual
 
     def interface(self, which: str | int) -> Interface | None:
-        """By name or index. None: there is no such interface now."""
-        self.changes()
-        found = self._interfaces.get(which)
-        if found is None:
-            name = isinstance(which, str)
-            body = _LINK.pack(0, 0, 0 if name else int(which), 0, 0)
-            body += attribute(_IFLA_EXT_MASK, _U32.pack(_SKIP_STATISTICS))
-            if isinstance(which, str):
-                body += attribute(_IFLA_IFNAME, which.encode("utf-8", "surrogateescape") + bytes(1))
-            try:
-                found = Interface(self._kernel.get(netlink.RTM_GETLINK, body))
-            except OSError as error:
-                if error.errno in (errno.ENODEV, errno.ERANGE, errno.EINVAL):
-                    return None
-                raise
-            self._interfaces[which] = found
-        return found
+        """As it is now, by name or index. None: there is no such interface."""
+        body = _LINK.pack(0, 0, which if isinstance(which, int) else 0, 0, 0)
+        body += attribute(_IFLA_EXT_MASK, _U32.pack(_SKIP_STATISTICS))
+        if isinstance(which, str):
+            body += attribute(_IFLA_IFNAME, which.encode("utf-8", "surrogateescape") + bytes(1))
+        try:
+            return Interface(self._kernel.get(netlink.RTM_GETLINK, body))
+        except OSError as error:
+            if error.errno == errno.ENODEV:
+                return None
+            raise
 
     def assigned(self, family: int) -> list[Assigned]:
         """Every address of the family on this machine, in the kernel's order."""
@@ -160,11 +154,14 @@ class Network:
         family, bits = (AF_INET, 32) if len(address) == 4 else (AF_INET6, 128)
         best: list[tuple[Interface, int]] = []
         own: tuple[Interface, int] | None = None
+        interfaces: dict[int, Interface | None] = {}
         for other in self.assigned(family):
             # a host address contains only itself, and a remainder of ours proves nothing about the network
             if other.prefix in (0, bits) or not _contains(other.network, other.prefix, address):
                 continue
-            interface = self.interface(other.index)
+            if other.index not in interfaces:
+                interfaces[other.index] = self.interface(other.index)
+            interface = interfaces[other.index]
             if interface is None or not interface.up or interface.loopback or name not in (None, interface.name):
                 continue
             if other.local == address:

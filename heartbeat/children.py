@@ -50,6 +50,7 @@ class Children:
         self._unburied: dict[int, _Child] = {}  # killed and reported, but still a process: by pidfd
         self._pipes: dict[int, _Pipe] = {}  # all that are open, oldest first: by descriptor
         self._killed: list[_Child] = []
+        _keep_to_ourselves()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         poller.add(self._wake, self._report_killed)
 
@@ -304,6 +305,16 @@ class _Pipe:
             self._dropped_bytes += len(line) - LINE_BYTES
             text += " …"
         return [text] if text else []
+
+
+def _keep_to_ourselves() -> None:
+    """Whoever started the daemon may have left it descriptors that pass on to children. (Ours never do.)"""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:
+            try:
+                os.set_inheritable(int(name), False)
+            except OSError:
+                continue  # the one that the list was read through
 
 
 def _how_it_ended(code: int) -> str:
