@@ -52,7 +52,7 @@ class GroupMachine(Machine):
 
     __slots__ = (
         "_failing", "_on_change", "_outbox", "_policy", "_quiet", "_run", "_running", "_timer", "_timers", "_verb",
-        "announced", "claimed", "failed_at", "failures", "orphaned", "retry_timer", "settings", "up", "wanted",
+        "announced", "claimed", "failed_at", "failures", "offered", "orphaned", "retry_timer", "settings", "up", "wanted",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +71,7 @@ class GroupMachine(Machine):
         self.up: list[Resource] = []
         self.failed_at: int | None = None
         self.failures = 0
+        self.offered = False  # to the peer, since the last failure (resources.py)
         self.orphaned = 0  # the peer's consecutive statuses in which nobody claimed it (resources.py)
         self.announced = False  # told the neighbours again in this conflict (resources.py)
         self._policy = policy
@@ -211,6 +212,7 @@ class GroupMachine(Machine):
             self.wanted = False
             self.failed_at = self._outbox.now
             self.failures += 1
+            self.offered = False
             self.enter(FAILED)
         elif self.wanted:
             if self.state == HELD:

@@ -227,20 +227,21 @@ class Resources(Machine):
         self.on_change()
 
     def _failed(self, machine: GroupMachine) -> None:
+        """Offer it to the peer, once; look again later in any case, for the offer may be refused."""
         if self.state != SETTLED:
             return
-        if self.quiet and self._can_take(machine):
-            kind = "local" if self.local(machine) else "foreign"
-            if self._hand_over([machine], kind):
-                return
         delay_ns = machine.retry_delay_ns()
-        self._outbox.note(ERROR, f"{machine.settings.key}: tried again in {delay_ns / SECOND:g} s")
         self._timers.arm(machine.retry_timer, self._outbox.now + delay_ns)
+        kind = "local" if self.local(machine) else "foreign"
+        if not machine.offered and self.quiet and self._can_take(machine):
+            machine.offered = self._hand_over([machine], kind)
+        if not machine.offered:
+            self._outbox.note(ERROR, f"{machine.settings.key}: tried again in {delay_ns / SECOND:g} s")
 
     def _retry(self, machine: GroupMachine) -> None:
         if self.state != SETTLED or not machine.claimed or machine.state != group.FAILED:
             return
-        if self.quiet and self._can_take(machine):
+        if self.handing_over() or (not machine.offered and self._can_take(machine)):
             self._failed(machine)
         else:
             machine.want(True)

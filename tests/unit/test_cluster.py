@@ -400,6 +400,16 @@ def test_when_both_fail_it_is_tried_again_with_back_off(world):
     assert sorted(map(len, held(julius, caesar))) == [0, 3]
 
 
+def test_a_failed_group_whose_hand_over_is_not_answered_is_tried_again(world):
+    julius, caesar = world.boot(JULIUS), world.boot(CAESAR)
+    julius.failing.add(("start", FIRST))
+    world.drop = lambda sender, message, medium: message.type == "ask_resources"
+    world.run(13)
+    julius.failing.clear()
+    world.run(30)
+    assert held(julius, caesar) == [GROUP_UP, []]
+
+
 def test_alone_a_failed_group_is_tried_again(world):
     julius = world.boot(JULIUS)
     julius.failing.add(("start", SECOND_ADDRESS))
