@@ -3,6 +3,7 @@
     scenes      what is done to the world, and what must come of it; play runs them, screen tells of them
     seed        the operator's files
     world       who stands where: made of machine, node (one that runs the daemon), network, cable
+    pair        two routers with what is before and behind them, and what one asks about them
     probe       instruments that send; track is what became of it; observe: who holds which addresses
     mail        an SMTP server;  init  the first process of a machine;  namespaces, clock  system calls
 

@@ -12,7 +12,6 @@ slow loses octets. The pump is a process of its own, real-time, so that a busy m
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -20,15 +19,14 @@ import select
 import socket
 import subprocess
 import sys
-import termios
 import tty
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from heartbeat.demo.clock import HARDWARE, MILLISECOND, SECOND, now_ns, run_real_time
 from heartbeat.demo.namespaces import die_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 BITS_PER_OCTET = 10  # start, eight, stop
 _LONGEST_CHUNK_NS = MILLISECOND
@@ -36,15 +34,16 @@ _REQUEST_LIMIT = 4096
 
 
 class Direction:
-    """One way of the line. Octets written to the `source` master's slave appear at the `target` master's slave.
+    """One way of the line: octets written to the source's port appear at the target's. Both are ptys' masters, None
+    while unplugged.
 
     Counters are octets: carried; lost (cut, unplugged, or the far port not open); overrun (the far reader too slow).
     """
 
-    def __init__(self, source: int, target: int, rate_bits_per_s: int) -> None:
-        self.source = source
-        self.target = target
-        self.waiting = True
+    def __init__(self, rate_bits_per_s: int) -> None:
+        self.source: int | None = None
+        self.target: int | None = None
+        self.waiting = False
         self.carried = self.lost = self.overrun = 0
         self._octet_ns = BITS_PER_OCTET * SECOND / rate_bits_per_s
         self._chunk_octets = max(1, round(_LONGEST_CHUNK_NS / self._octet_ns))
@@ -55,26 +54,30 @@ class Direction:
         """When `step` has something to do; None while the line is idle."""
         return self._arrives_ns if self._in_flight else None
 
-    def step(self, now: int, connected: bool, damage: Callable[[bytes], bytes]) -> None:
+    def step(self, now: int, cut: bool, damage: Callable[[bytes], bytes]) -> None:
         """Hand over what has arrived by `now` and put the next chunk on the line."""
         while self._in_flight and self._arrives_ns <= now:
-            self._hand_over(connected, damage)
+            octets, self._in_flight = self._in_flight, b""
+            self._hand_over(octets, cut, damage)
             # back to back: a late wake-up must not make the line slower than it is
             self._take(self._arrives_ns)
         if not self._in_flight and self.waiting:
             self._take(now)
 
-    def insert(self, noise: bytes) -> None:
-        """Noise on an idle line arrives like octets, though nobody sent it."""
-        self._write(noise)
-
-    def discard(self) -> None:
-        """The sender lost its power: what it had queued is gone."""
+    def unplug_source(self) -> None:
+        """The sender lost its power: what it had queued goes with its pty."""
+        self.source = None
+        self.waiting = False
+        self.lost += len(self._in_flight)
         self._in_flight = b""
-        with contextlib.suppress(OSError):
-            termios.tcflush(self.source, termios.TCIOFLUSH)
+
+    def insert(self, noise: bytes) -> None:
+        """Noise on the line arrives like octets, though nobody sent it."""
+        self._hand_over(noise, False, lambda octets: octets)
 
     def _take(self, start_ns: int) -> None:
+        if self.source is None:
+            return
         try:
             self._in_flight = os.read(self.source, self._chunk_octets)
         except OSError:  # nothing queued, or its port is not open
@@ -82,16 +85,12 @@ class Direction:
         self.waiting = bool(self._in_flight)
         self._arrives_ns = start_ns + round(len(self._in_flight) * self._octet_ns)
 
-    def _hand_over(self, connected: bool, damage: Callable[[bytes], bytes]) -> None:
-        octets, self._in_flight = self._in_flight, b""
-        if connected and is_open(self.target):
-            self._write(damage(octets))
-        else:
+    def _hand_over(self, octets: bytes, cut: bool, damage: Callable[[bytes], bytes]) -> None:
+        if cut or self.target is None or not is_open(self.target):
             self.lost += len(octets)
-
-    def _write(self, octets: bytes) -> None:
+            return
         try:
-            written = os.write(self.target, octets)
+            written = os.write(self.target, damage(octets))
         except OSError:
             written = 0
         self.carried += written
@@ -106,21 +105,16 @@ def is_open(master: int) -> bool:
 
 
 class Pump:
-    """The cable's process: both directions, and the world's requests on a socket, each answered by the counters."""
+    """The cable's process: both directions, and the world's requests on a socket."""
 
-    def __init__(self, masters: tuple[int, int], requests: socket.socket, rate_bits_per_s: int) -> None:
-        a, b = masters
-        self._directions = (Direction(a, b, rate_bits_per_s), Direction(b, a, rate_bits_per_s))
+    def __init__(self, requests: socket.socket, rate_bits_per_s: int) -> None:
+        # of the sender's number
+        self._directions = (Direction(rate_bits_per_s), Direction(rate_bits_per_s))
         self._requests = requests
         self._cut = False
-        self._plugged = [True, True]
         self._damage_per_octet = 0.0
         self._random = random.Random(0)
-        # edge-triggered: a pty that nobody has open is "ready" for ever
         self._epoll = select.epoll()
-        for master in masters:
-            os.set_blocking(master, False)
-            self._epoll.register(master, select.EPOLLIN | select.EPOLLET)
         self._epoll.register(requests, select.EPOLLIN)
 
     def run(self) -> None:
@@ -128,11 +122,7 @@ class Pump:
         while self._wait():
             now = now_ns()
             for direction in self._directions:
-                direction.step(now, self._connected, self._damaged)
-
-    @property
-    def _connected(self) -> bool:
-        return not self._cut and all(self._plugged)
+                direction.step(now, self._cut, self._damaged)
 
     def _wait(self) -> bool:
         deadlines = [at for at in (direction.deadline() for direction in self._directions) if at is not None]
@@ -146,33 +136,44 @@ class Pump:
                     return False
                 continue
             for direction in self._directions:
-                if direction.source == fd:
-                    direction.waiting = True
+                direction.waiting |= direction.source == fd
         return True
 
     def _answer(self) -> bool:
-        text = self._requests.recv(_REQUEST_LIMIT)
+        text, fds, _, _ = socket.recv_fds(self._requests, _REQUEST_LIMIT, 1)
         if not text:
             return False
-        request = json.loads(text)
-        self._cut = request.get("cut", self._cut)
-        if "plugged" in request:
-            end, plugged = request["plugged"]
-            self._plugged[end] = plugged
-            if not plugged:
-                self._directions[end].discard()
-        if "damage_per_octet" in request:
-            self._damage_per_octet = request["damage_per_octet"]
-            self._random.seed(request["seed"])
-        if "burst_octets" in request and self._connected:
-            for direction in self._directions:
-                direction.insert(self._random.randbytes(request["burst_octets"]))
-        if "counters" in request:
-            counters = [
-                {name: getattr(way, name) for name in ("carried", "lost", "overrun")} for way in self._directions
-            ]
-            self._requests.send(json.dumps(counters).encode())
+        match json.loads(text):
+            case ["plug", end]:
+                self._plug(end, fds[0])
+            case ["unplug", end]:
+                self._unplug(end)
+            case ["cut", cut]:
+                self._cut = cut
+            case ["noise", damage_per_octet, seed]:
+                self._damage_per_octet = damage_per_octet
+                self._random.seed(seed)
+            case ["burst", octets]:
+                for direction in self._directions:
+                    direction.insert(self._random.randbytes(octets))
+            case ["counters"]:
+                counters = [[way.carried, way.lost, way.overrun] for way in self._directions]
+                self._requests.send(json.dumps(counters).encode())
         return True
+
+    def _plug(self, end: int, master: int) -> None:
+        os.set_blocking(master, False)
+        # edge-triggered: a pty that nobody has open is "ready" for ever
+        self._epoll.register(master, select.EPOLLIN | select.EPOLLET)
+        self._directions[end].source = self._directions[1 - end].target = master
+
+    def _unplug(self, end: int) -> None:
+        master = self._directions[end].source
+        if master is not None:
+            self._directions[end].unplug_source()
+            self._directions[1 - end].target = None
+            self._epoll.unregister(master)
+            os.close(master)
 
     def _damaged(self, octets: bytes) -> bytes:
         if not self._damage_per_octet:
@@ -181,73 +182,82 @@ class Pump:
         return bytes(self._random.randrange(256) if chance() < self._damage_per_octet else octet for octet in octets)
 
 
-class End:
-    """One end of a cable. path: the pty's slave, for the machine's /dev/ttyS0."""
+class Counters(NamedTuple):
+    """Octets of one direction since the cable was made; see `Direction`."""
 
-    def __init__(self, cable: Cable, number: int, path: str) -> None:
-        self.path = path
+    carried: int
+    lost: int
+    overrun: int
+
+
+class End:
+    """One end of a cable, unplugged at first."""
+
+    def __init__(self, cable: Cable, number: int) -> None:
         self._cable = cable
         self._number = number
 
-    def plug(self) -> None:
-        """The machine has power: its port carries signals."""
-        self._cable.request(plugged=(self._number, True))
+    def plug(self) -> str:
+        """The machine has power: its port works. Answers the path of a pty's slave, to be the machine's /dev/ttyS0.
+
+        A new pty each time, for a port that has lost its power remembers nothing.
+        """
+        master, slave = os.openpty()
+        try:
+            # a port is found raw: an echo would be traffic that no UART makes
+            tty.setraw(slave)
+            path = os.ttyname(slave)
+            # closed: the pump must see whether the machine has the port open
+            os.close(slave)
+            self._cable.request("plug", self._number, fds=[master])
+        finally:
+            os.close(master)
+        return path
 
     def unplug(self) -> None:
         """The machine lost its power, what it had queued included."""
-        self._cable.request(plugged=(self._number, False))
+        self._cable.request("unplug", self._number)
 
 
 class Cable:
-    """The world's handle. `ends` are for `Machine(serial=…)`, unplugged until their machine is switched on."""
+    """The world's handle; `ends` are for `Machine(serial=…)`."""
 
     def __init__(self, rate_bits_per_s: int) -> None:
-        pairs = [os.openpty() for _ in range(2)]
-        self.ends = tuple(End(self, number, os.ttyname(slave)) for number, (_, slave) in enumerate(pairs))
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        masters = [master for master, _ in pairs]
-        try:
-            for _, slave in pairs:
-                # the state in which a port is found is raw: an echo would be traffic that no UART makes
-                tty.setraw(slave)
-                # closed: the pump must see whether a machine has the port open
-                os.close(slave)
+        self.ends = (End(self, 0), End(self, 1))
+        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
             self._pump = subprocess.Popen(
-                [sys.executable, "-m", "heartbeat.demo.cable",
-                 *(str(fd) for fd in masters), str(theirs.fileno()), str(rate_bits_per_s)],
-                pass_fds=(*masters, theirs.fileno()), stdin=subprocess.DEVNULL, start_new_session=True,
+                [sys.executable, "-m", "heartbeat.demo.cable", str(theirs.fileno()), str(rate_bits_per_s)],
+                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
-        finally:
-            for fd in masters:
-                os.close(fd)
-            theirs.close()
-        self._requests = ours
-        for end in self.ends:
-            end.unplug()
         self.counters()  # answered: it runs
 
     def cut(self) -> None:
-        self.request(cut=True)
+        self.request("cut", True)
 
     def join(self) -> None:
-        self.request(cut=False)
+        self.request("cut", False)
 
     def noise(self, damage_per_octet: float, seed: int) -> None:
         """From now on each octet is replaced by a random one with this probability; 0 ends it."""
-        self.request(damage_per_octet=damage_per_octet, seed=seed)
+        self.request("noise", damage_per_octet, seed)
 
     def burst(self, octets: int) -> None:
         """Random octets both ways, now."""
-        self.request(burst_octets=octets)
+        self.request("burst", octets)
 
-    def counters(self) -> list[dict[str, int]]:
-        """Octets carried, lost, overrun: from the first end, then from the second."""
-        self.request(counters=True)
-        return list(json.loads(self._requests.recv(_REQUEST_LIMIT)))
+    def counters(self) -> tuple[Counters, Counters]:
+        """From the first end, from the second end. OSError: the pump is gone."""
+        self.request("counters")
+        answer = self._requests.recv(_REQUEST_LIMIT)
+        if not answer:
+            raise OSError("the cable's pump is gone; its messages are above")
+        first, second = json.loads(answer)
+        return Counters(*first), Counters(*second)
 
-    def request(self, **request: object) -> None:
-        """Obeyed within a fraction of a millisecond, in order; `counters` alone is answered."""
-        self._requests.send(json.dumps(request).encode())
+    def request(self, *words: object, fds: Sequence[int] = ()) -> None:
+        """Obeyed within a fraction of a millisecond, in order; "counters" alone is answered."""
+        socket.send_fds(self._requests, [json.dumps(words).encode()], fds)
 
     def close(self) -> None:
         self._requests.close()
@@ -256,9 +266,9 @@ class Cable:
 
 def main() -> None:
     die_with_parent()
-    first, second, requests, rate_bits_per_s = (int(argument) for argument in sys.argv[1:])
+    requests, rate_bits_per_s = (int(argument) for argument in sys.argv[1:])
     run_real_time(HARDWARE)
-    Pump((first, second), socket.socket(fileno=requests), rate_bits_per_s).run()
+    Pump(socket.socket(fileno=requests), rate_bits_per_s).run()
 
 
 if __name__ == "__main__":

@@ -87,8 +87,6 @@ class Machine:
         for interface in self.interfaces:
             self._plugs[interface.name] = self._switches.plug(interface, self._pid)
         self._configure_network()
-        for end in self.serial.values():
-            end.plug()
 
     def power_off(self) -> None:
         """The plug is pulled: cables dead, all processes killed, links down, in one instant; then the remains go."""
@@ -195,7 +193,7 @@ class Machine:
         return any(held.partition("/")[0] == address for held in self.addresses())
 
     def _start_first_process(self) -> None:
-        devices = {path: end.path for path, end in self.serial.items()}
+        devices = {path: end.plug() for path, end in self.serial.items()}
         machine = {
             "name": self.name,
             "run": str(self.run_folder),

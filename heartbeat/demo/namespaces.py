@@ -1,4 +1,4 @@
-"""The few system calls on namespaces that Python 3.11 lacks. Only the calling thread changes its namespace.
+"""The few system calls that Python 3.11 lacks, on namespaces above all. Only the calling thread changes its namespace.
 
 Nothing here has a name in the file system (no /run/netns): a namespace lives as long as a process in it or a
 descriptor of it, so that even a SIGKILL of the demonstration leaves none behind.
@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ MS_MOVE = 0x2000
 MS_REC = 0x4000
 MS_PRIVATE = 0x4_0000
 _PR_SET_PDEATHSIG = 1
+_SO_RCVBUFFORCE = 33  # asm/socket.h
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -82,3 +84,11 @@ def inside(network: int) -> Iterator[None]:
             _checked(_libc.setns(home, CLONE_NEWNET), "setns")
     finally:
         os.close(home)
+
+
+def enlarge_receive_buffer(receiver: socket.socket, octets: int) -> None:
+    """Beyond the system's limit, where that is permitted, so that a reader that comes late misses nothing."""
+    try:
+        receiver.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, octets)
+    except PermissionError:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, octets)

@@ -121,6 +121,14 @@ class Node(Machine):
         except (OSError, control.NotRunning):
             return None
 
+    def is_stable(self) -> bool:
+        return bool((self.status() or {}).get("stable"))
+
+    def link(self, peer: str, medium: str) -> str:
+        """What this node says of its link to `peer` over that medium: "up", "dead"; "unknown" where it says nothing."""
+        nodes = (self.status() or {}).get("nodes", {})
+        return str(nodes.get(peer, {}).get("links", {}).get(medium, "unknown"))
+
     def start_mail_server(self) -> None:
         self._mail_server = self.popen(
             [sys.executable, "-m", "heartbeat.demo.mail", str(self.mail_path)], stdout=subprocess.PIPE

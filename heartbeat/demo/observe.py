@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from heartbeat.demo.clock import INSTRUMENT, now_ns, run_real_time
+from heartbeat.demo.namespaces import enlarge_receive_buffer
 
 if TYPE_CHECKING:
     from heartbeat.demo.machine import Machine
@@ -27,7 +28,6 @@ _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _MESSAGE = struct.Struct("=IHHII")
 _IFADDRMSG = struct.Struct("=BBBBI")
 _ATTRIBUTE = struct.Struct("=HH")
-_SO_RCVBUFFORCE = 33  # <asm/socket.h>
 _RECEIVE_BUFFER_OCTETS = 1 << 20
 
 
@@ -57,7 +57,7 @@ class Observer:
     def watch(self, machine: Machine) -> None:
         with machine.inside():
             events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
-        events.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER_OCTETS)
+        enlarge_receive_buffer(events, _RECEIVE_BUFFER_OCTETS)
         events.bind((0, _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV6_IFADDR))
         with self._lock:
             self._watched[events.fileno()] = (machine.name, events)

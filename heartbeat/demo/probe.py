@@ -21,6 +21,7 @@ import time
 from typing import TYPE_CHECKING
 
 from heartbeat.demo.clock import INSTRUMENT, MILLISECOND, SECOND, now_ns, run_real_time
+from heartbeat.demo.namespaces import enlarge_receive_buffer
 from heartbeat.demo.track import Track
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from heartbeat.demo.machine import Machine
 
 # <asm/socket.h>, <linux/icmp.h>, <linux/if_packet.h>, <linux/if_ether.h>
-_SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 35, 33
+_SO_TIMESTAMPNS = 35
 _SOL_RAW, _ICMP_FILTER = 255, 1
 _ETH_P_IP = 0x0800
 _PACKET_OUTGOING = 4
@@ -147,7 +148,7 @@ class _Receiver:
         self._number_of = number_of
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_IP))
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER_OCTETS)
+        enlarge_receive_buffer(self._socket, _RECEIVE_BUFFER_OCTETS)
         self._socket.bind((interface, _ETH_P_IP))
         self._socket.setblocking(False)
 

@@ -51,8 +51,9 @@ class Site:
     wan_address: str = "1.1.1.254"
     client: str = "client"
     client_number: int = 10
-    # of the routers, (destination, gateway)
+    # of the routers: (destination, gateway), and more networks between them alone, on eth2, eth3 …
     routes: tuple[tuple[str, str], ...] = ()
+    links: tuple[str, ...] = ()
 
     @property
     def addresses(self) -> tuple[str, str]:
@@ -64,10 +65,11 @@ class Site:
         theirs = (*JULIUS_AND_CAESAR.nodes, *JULIUS_AND_CAESAR.addresses)
         return seed.Files().replaced(dict(zip(theirs, (*self.nodes, *self.addresses), strict=True)))
 
-    def router_interfaces(self, number: int) -> tuple[Interface, Interface]:
+    def router_interfaces(self, number: int) -> list[Interface]:
         """eth0 on the lan, eth1 on the wan, of the first (0) or second (1) node."""
         last = self.node_numbers[number]
-        return _interface("eth0", self.lan, last), _interface("eth1", self.wan, last)
+        networks = (self.lan, self.wan, *self.links)
+        return [_interface(f"eth{card}", network, last) for card, network in enumerate(networks)]
 
 
 JULIUS_AND_CAESAR = Site()
@@ -175,7 +177,7 @@ class World:
         return client
 
     def wan_host(self, site: Site, number: int = 10) -> Machine:
-        """A host on the wan, switched on, that reaches the site's lan through the site's virtual address."""
+        """A host on the wan, switched on, that reaches the site's lan through their virtual address there."""
         interface = _interface("eth0", site.wan, number)
         host = self.machine("wan", [interface], [(f"{site.lan}.0/24", site.wan_address)])
         self.power_on(host)
