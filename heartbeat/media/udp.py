@@ -283,6 +283,9 @@ def _udp_socket() -> socket:
 
 def _require_digits(address: str) -> None:
     """A name would be looked up at every datagram, and stop the daemon for as long as the name server is away."""
+    if not address:
+        text = "its host's name could not be resolved when ha.cf was read: write the address, or reload"
+        raise OSError(errno.EDESTADDRREQ, text)
     try:
         inet_aton(address)
     except OSError:

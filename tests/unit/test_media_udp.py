@@ -1,0 +1,506 @@
+"""ucast, bcast and mcast between real network namespaces.
+
+The namespaces have no names: whatever happens, they are gone when their last descriptor is.
+"""
+
+import contextlib
+import ctypes
+import errno
+import os
+import select
+import socket
+import struct
+import time
+from types import SimpleNamespace
+
+import pytest
+from pyroute2 import IPRoute
+
+from heartbeat import media
+from heartbeat.core.actions import STATUS
+from heartbeat.media import udp
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
+PORT = 694
+START = 1_000_000_000_000
+GROUP = "239.1.2.3"
+
+
+def checked(result):
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+class Host:
+    """A network namespace. inside(): what is created there belongs to it."""
+
+    def __init__(self):
+        with open("/proc/thread-self/ns/net") as home:
+            checked(LIBC.unshare(CLONE_NEWNET))
+            try:
+                self.fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+                self.ip = IPRoute()
+            finally:
+                checked(LIBC.setns(home.fileno(), CLONE_NEWNET))
+        self.ip.link("set", index=1, state="up")
+
+    @contextlib.contextmanager
+    def inside(self):
+        with open("/proc/thread-self/ns/net") as home:
+            checked(LIBC.setns(self.fd, CLONE_NEWNET))
+            try:
+                yield
+            finally:
+                checked(LIBC.setns(home.fileno(), CLONE_NEWNET))
+
+    def index(self, name):
+        return self.ip.link_lookup(ifname=name)[0]
+
+    def set(self, name, state):
+        self.ip.link("set", index=self.index(name), state=state)
+
+    def address(self, name, address, verb="add"):
+        broadcast = {"broadcast": address.rpartition(".")[0] + ".255"} if verb == "add" else {}
+        self.ip.addr(verb, index=self.index(name), address=address, prefixlen=24, **broadcast)
+
+    def wire(self, other, name="eth0", net="10.0.0"):
+        """A cable between two hosts; .1 here, .2 there."""
+        self.ip.link("add", ifname=name, kind="veth", peer={"ifname": name, "net_ns_fd": other.fd})
+        for host, last in ((self, 1), (other, 2)):
+            host.address(name, f"{net}.{last}")
+            host.set(name, "up")
+        self.await_carrier(name)
+        other.await_carrier(name)
+
+    def await_carrier(self, name="eth0"):
+        """The kernel works links off in the background; until then it drops what is sent."""
+        for _ in range(2000):
+            if self.ip.get_links(self.index(name))[0].get_attr("IFLA_OPERSTATE") == "UP":
+                return
+            time.sleep(0.005)
+        raise AssertionError(f"{name} does not come up")
+
+    def open(self, kind, device="eth0", **options):
+        """An open medium of this host."""
+        values = {"address": "", "port": PORT, "ttl": 1, "loop": 0, "baud": 0, "rate_bits_per_s": 0} | options
+        medium = media.create(SimpleNamespace(name=device, type=kind, device=device, **values))
+        with self.inside():
+            medium.open()
+        return medium
+
+    def socket(self):
+        with self.inside():
+            return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def close(self):
+        self.ip.close()
+        os.close(self.fd)
+
+
+@pytest.fixture
+def hosts():
+    pair = [Host(), Host()]
+    pair[0].wire(pair[1])
+    yield pair
+    for host in pair:
+        host.close()
+
+
+@pytest.fixture
+def opened(hosts):
+    """opened(host number, type, …): an open medium, closed after the test."""
+    media_open = []
+
+    def make(number, kind, **options):
+        medium = hosts[number].open(kind, **options)
+        media_open.append(medium)
+        return medium
+
+    yield make
+    for medium in media_open:
+        medium.close()
+        medium.close()
+        assert medium.fileno() == -1
+
+
+def await_frames(*endpoints, count=1, seconds=5):
+    """Receive until `count` frames are there; what each endpoint got."""
+    poller = select.poll()
+    for endpoint in endpoints:
+        poller.register(endpoint.fileno(), select.POLLIN)
+    got = [[] for _ in endpoints]
+    while sum(map(len, got)) < count and poller.poll(seconds * 1000):
+        for frames, endpoint in zip(got, endpoints, strict=True):
+            frames.extend(endpoint.receive())
+    return got
+
+
+def assert_carried(sender, receiver, frame, now):
+    """A frame sent now arrives. (Of a bcast, the receiver may have heard its own before.)"""
+    sender.send(frame, STATUS, now)
+    heard = []
+    while frame not in heard:
+        (frames,) = await_frames(receiver)
+        assert frames, f"{frame!r} did not arrive, only {heard!r}"
+        heard += frames
+    assert heard.count(frame) == 1
+
+
+def pair_of(opened, kind):
+    if kind == "ucast":
+        return opened(0, kind, address="10.0.0.2"), opened(1, kind, address="10.0.0.1")
+    if kind == "mcast":
+        return tuple(opened(number, kind, address=GROUP, loop=0) for number in (0, 1))
+    return opened(0, kind), opened(1, kind)
+
+
+KINDS = pytest.mark.parametrize("kind", ["ucast", "bcast", "mcast"])
+
+
+@KINDS
+def test_frames_go_both_ways_between_two_hosts(kind, opened):
+    ends = pair_of(opened, kind)
+    for sender, receiver in (ends, ends[::-1]):
+        assert (sender.type, sender.backend, sender.format, sender.stream) == (kind, "udp", "netstring", False)
+        frames = [b"###\n%d" % number + bytes(range(256)) for number in range(3)]
+        for frame in frames:
+            sender.send(frame, STATUS, START)
+        assert await_frames(receiver, count=3) == [frames]
+        assert receiver.receive() == sender.receive()[3:] == []
+        assert sender.dropped == 0
+        assert sender.deadline() is None
+        assert sender.quiet(START)
+
+
+@KINDS
+def test_the_largest_datagram_arrives_whole_and_a_larger_frame_is_dropped(kind, opened):
+    sender, receiver = pair_of(opened, kind)
+    sender.send(bytes(65_508), STATUS, START)
+    assert sender.dropped == 1
+    sender.send(b"x" * 65_507, STATUS, START)
+    assert await_frames(receiver) == [[b"x" * 65_507]]
+
+
+def test_a_flood_is_received_in_bounded_helpings_and_empty_datagrams_are_ignored(opened, hosts):
+    sender, receiver = pair_of(opened, "ucast")
+    sender.send(b"", STATUS, START)
+    for number in range(udp.RECEIVE_DATAGRAMS + 5):
+        sender.send(b"%d" % number, STATUS, START)
+    first = receiver.receive()
+    assert first == [b"%d" % number for number in range(udp.RECEIVE_DATAGRAMS - 1)]
+    assert await_frames(receiver, count=6) == [[b"%d" % number for number in range(len(first), len(first) + 6)]]
+
+
+# what is on the wire
+
+
+def listener(host, address="", port=PORT, device="eth0"):
+    endpoint = host.socket()
+    endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+    endpoint.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+    endpoint.setsockopt(socket.IPPROTO_IP, 12, 1)  # IP_RECVTTL
+    endpoint.bind((address, port))
+    endpoint.settimeout(5)
+    return endpoint
+
+
+def sent_with(endpoint):
+    """(datagram, source, TOS, TTL)"""
+    data, control, _, source = endpoint.recvmsg(65536, 256)
+    values = {kind: value[0] for _, kind, value in control}
+    return data, source, values[socket.IP_TOS], values[socket.IP_TTL]
+
+
+def test_ucast_asks_for_low_delay_and_comes_from_an_ephemeral_port(opened, hosts):
+    sender = opened(0, "ucast", address="10.0.0.2")
+    with listener(hosts[1]) as endpoint:
+        sender.send(b"frame", STATUS, START)
+        data, source, tos, _ = sent_with(endpoint)
+    assert (data, source[0], tos) == (b"frame", "10.0.0.1", 0x10)
+    assert source[1] > 1023
+
+
+def test_bcast_goes_to_the_interface_s_own_broadcast_address(opened, hosts):
+    hosts[0].address("eth0", "10.0.0.1", "delete")
+    hosts[0].ip.addr("add", index=hosts[0].index("eth0"), address="10.0.0.1", prefixlen=26, broadcast="10.0.0.63")
+    hosts[1].ip.addr("add", index=hosts[1].index("eth0"), address="10.0.0.3", prefixlen=26, broadcast="10.0.0.63")
+    sender = opened(0, "bcast")
+    with listener(hosts[1], "10.0.0.63") as endpoint:
+        sender.send(b"frame", STATUS, START)
+        data, source, _, _ = sent_with(endpoint)
+    assert (data, source[0]) == (b"frame", "10.0.0.1")
+    assert source[1] > 1023
+
+
+def test_bcast_hears_itself(opened):
+    medium = opened(0, "bcast")
+    medium.send(b"own", STATUS, START)
+    assert await_frames(medium) == [[b"own"]]
+
+
+@pytest.mark.parametrize("loop", [0, 1])
+def test_mcast_hears_itself_where_it_shall(loop, opened):
+    medium, other = (opened(number, "mcast", address=GROUP, loop=loop) for number in (0, 1))
+    medium.send(b"own", STATUS, START)
+    assert await_frames(other) == [[b"own"]]
+    assert medium.receive() == [b"own"] * loop
+
+
+@pytest.mark.parametrize("ttl", [0, 1, 4])
+def test_mcast_limits_how_far_its_frames_go(ttl, opened, hosts):
+    sender = opened(0, "mcast", address=GROUP, ttl=ttl, loop=1)
+    with listener(hosts[1], GROUP) as endpoint:
+        membership = struct.pack("4s4si", socket.inet_aton(GROUP), bytes(4), hosts[1].index("eth0"))
+        endpoint.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+        sender.send(b"frame", STATUS, START)
+        if ttl:
+            data, source, _, sent_ttl = sent_with(endpoint)
+            assert (data, source[0], sent_ttl) == (b"frame", "10.0.0.1", ttl)
+            assert source[1] > 1023
+        else:
+            # it stays on its own host, and has passed by the time that it is heard there
+            assert await_frames(sender) == [[b"frame"]]
+            endpoint.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                endpoint.recv(100)
+
+
+# two interfaces
+
+
+@pytest.fixture
+def two_cables(hosts):
+    hosts[0].wire(hosts[1], "eth1", "10.0.1")
+    return hosts
+
+
+@KINDS
+def test_each_interface_s_medium_keeps_to_its_interface(kind, two_cables, opened):
+    """Also where the routes point elsewhere: on both cables the same addresses are reachable."""
+    senders = [
+        opened(0, kind, device=device, address={"ucast": "10.0.0.2", "mcast": GROUP}.get(kind, ""))
+        for device in ("eth0", "eth1")
+    ]
+    receivers = [opened(1, kind, device=device, address=GROUP) for device in ("eth0", "eth1")]
+    # for ucast, the second one's target lives behind eth0; arp answers on eth1 too (arp_ignore 0)
+    with two_cables[1].inside(), open("/proc/sys/net/ipv4/conf/eth1/rp_filter", "w") as file:
+        file.write("0")
+    with two_cables[1].inside(), open("/proc/sys/net/ipv4/conf/all/rp_filter", "w") as file:
+        file.write("0")
+    for number, sender in enumerate(senders):
+        sender.send(b"by eth%d" % number, STATUS, START)
+    got = await_frames(*receivers, count=2)
+    assert got == [[b"by eth0"], [b"by eth1"]]
+
+
+def test_mcast_hears_nothing_from_an_interface_on_which_somebody_else_joined(two_cables, opened):
+    receiver = opened(1, "mcast", device="eth0", address=GROUP)
+    with two_cables[1].socket() as other:
+        membership = struct.pack("4s4si", socket.inet_aton(GROUP), bytes(4), two_cables[1].index("eth1"))
+        other.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+        opened(0, "mcast", device="eth1", address=GROUP).send(b"foreign", STATUS, START)
+        opened(0, "mcast", device="eth0", address=GROUP).send(b"ours", STATUS, START)
+        assert await_frames(receiver) == [[b"ours"]]
+        assert receiver.receive() == []
+
+
+def test_several_ucast_lines_on_one_interface_share_the_port(opened):
+    senders = [opened(0, "ucast", address="10.0.0.2") for _ in range(8)]
+    receivers = [opened(1, "ucast", address="10.0.0.1") for _ in range(2)]
+    for number, sender in enumerate(senders):
+        sender.send(b"%d" % number, STATUS, START)
+    got = await_frames(*receivers, count=8)
+    assert sorted(got[0] + got[1]) == [b"%d" % number for number in range(8)]
+
+
+# what can't be had
+
+
+@pytest.mark.parametrize("kind", ["ucast", "bcast", "mcast"])
+def test_a_port_that_another_program_does_not_share_is_refused_at_once_and_had_when_free(kind, opened, hosts):
+    with hosts[0].socket() as occupant:
+        occupant.bind(("", PORT))
+        with pytest.raises(OSError) as caught:
+            opened(0, kind, address={"ucast": "10.0.0.2", "mcast": GROUP}.get(kind, ""))
+        assert caught.value.errno == errno.EADDRINUSE
+        assert caught.value.strerror.startswith(f"{kind} eth0: ")
+        assert f"UDP port {PORT}" in caught.value.strerror
+    ends = pair_of(opened, kind)
+    ends[1].send(b"frame", STATUS, START)
+    assert await_frames(ends[0]) == [[b"frame"]]
+
+
+@KINDS
+def test_an_interface_that_does_not_exist_is_named(kind, hosts):
+    before = sorted(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError) as caught:
+        hosts[0].open(kind, device="eth9", address=GROUP)
+    assert caught.value.errno == errno.ENODEV
+    assert caught.value.strerror == f"{kind} eth9: there is no such interface"
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("kind", ["bcast", "mcast"])
+def test_an_interface_without_an_address_is_refused_until_it_has_one(kind, hosts, opened):
+    hosts[0].address("eth0", "10.0.0.1", "delete")
+    with pytest.raises(OSError, match="no IPv4 address") as caught:
+        hosts[0].open(kind, address=GROUP)
+    assert caught.value.errno == errno.EADDRNOTAVAIL
+    hosts[0].address("eth0", "10.0.0.1")
+    opened(0, kind, address=GROUP)
+
+
+def test_an_interface_without_broadcast_is_refused(hosts):
+    with pytest.raises(OSError, match="no broadcast address"):
+        hosts[0].open("bcast", device="lo")
+
+
+@pytest.mark.parametrize("address", ["", "caesar"])
+def test_a_name_is_never_looked_up(address, hosts):
+    with pytest.raises(OSError) as caught:
+        hosts[0].open("ucast", address=address)
+    assert caught.value.errno == errno.EDESTADDRREQ
+
+
+def test_a_medium_of_an_unknown_type_is_our_own_mistake():
+    with pytest.raises(ValueError, match="smoke"):
+        media.create(SimpleNamespace(type="smoke"))
+
+
+def test_a_closed_medium_receives_nothing_and_does_not_send():
+    config = SimpleNamespace(name="lo", type="ucast", device="lo", address="127.0.0.1", port=PORT)
+    medium = media.create(config)
+    assert medium.receive() == []
+    with pytest.raises(OSError, match="not open"):
+        medium.send(b"", STATUS, START)
+
+
+# an interface that goes and comes
+
+
+@KINDS
+def test_an_interface_that_was_down_carries_frames_again_without_being_opened_again(kind, opened, hosts):
+    ends = pair_of(opened, kind)
+    hosts[0].set("eth0", "down")
+    for number in range(5):
+        ends[0].send(b"lost", STATUS, START + number * 2 * udp.CHECK_NS)
+    assert ends[0].dropped == 5
+    assert ends[0].receive() == []
+    hosts[0].set("eth0", "up")
+    hosts[0].await_carrier()
+    hosts[1].await_carrier()
+    for sender, receiver in (ends, ends[::-1]):
+        assert_carried(sender, receiver, b"back to " + b"%d" % ends.index(receiver), START + 20 * udp.CHECK_NS)
+    assert ends[0].dropped == 5
+
+
+@KINDS
+def test_it_can_be_opened_while_the_interface_is_down(kind, opened, hosts):
+    hosts[0].set("eth0", "down")
+    ends = pair_of(opened, kind)
+    hosts[0].set("eth0", "up")
+    hosts[0].await_carrier()
+    hosts[1].await_carrier()
+    for sender, receiver in (ends, ends[::-1]):
+        assert_carried(sender, receiver, b"up to " + b"%d" % ends.index(receiver), START)
+
+
+@KINDS
+@pytest.mark.parametrize("anew", [False, True], ids=["deleted", "made anew"])
+def test_an_interface_that_was_deleted_kills_the_medium_and_it_can_be_opened_again(kind, anew, opened, hosts):
+    ends = pair_of(opened, kind)
+    ends[0].send(b"before", STATUS, START)
+    assert await_frames(ends[1]) == [[b"before"]]
+    hosts[0].ip.link("del", index=hosts[0].index("eth0"))
+    if anew:
+        hosts[0].wire(hosts[1])
+    for end, host in zip(ends, hosts, strict=True):
+        with pytest.raises(OSError) as caught:
+            end.send(b"lost", STATUS, START + 1)
+        assert caught.value.errno == errno.ENODEV
+        assert caught.value.strerror.startswith(f"{kind} eth0: ")
+        end.close()
+        if not anew:
+            with host.inside(), pytest.raises(OSError, match="no such interface"):
+                end.open()
+    if not anew:
+        hosts[0].wire(hosts[1])
+    for end, host in zip(ends, hosts, strict=True):
+        with host.inside():
+            end.open()
+    for sender, receiver in (ends, ends[::-1]):
+        assert_carried(sender, receiver, b"after to " + b"%d" % ends.index(receiver), START + 2)
+
+
+@KINDS
+def test_an_interface_that_was_renamed_is_found_out_though_its_sockets_still_send(kind, opened, hosts):
+    ends = pair_of(opened, kind)
+    ends[0].send(b"1", STATUS, START)
+    index = hosts[0].index("eth0")
+    hosts[0].set("eth0", "down")
+    hosts[0].ip.link("set", index=index, ifname="lan0", state="up")
+    ends[0].send(b"2", STATUS, START + udp.CHECK_NS - 1)
+    with pytest.raises(OSError) as caught:
+        ends[0].send(b"3", STATUS, START + udp.CHECK_NS)
+    assert caught.value.errno == errno.ENODEV
+
+
+def test_bcast_follows_a_changed_broadcast_address(opened, hosts):
+    ends = pair_of(opened, "bcast")
+    ends[0].send(b"1", STATUS, START)
+    assert await_frames(ends[1]) == [[b"1"]]
+    hosts[0].address("eth0", "10.0.0.1", "delete")
+    ends[0].send(b"nowhere", STATUS, START + udp.CHECK_NS)
+    for host, last in zip(hosts, (1, 2), strict=True):
+        host.address("eth0", f"10.9.9.{last}")
+    ends[0].send(b"2", STATUS, START + 2 * udp.CHECK_NS)
+    with listener(hosts[1], "10.9.9.255", PORT + 1), hosts[1].socket() as endpoint:
+        endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        endpoint.settimeout(5)
+        endpoint.bind(("10.9.9.255", PORT))
+        ends[0].send(b"3", STATUS, START + 2 * udp.CHECK_NS + 1)
+        assert endpoint.recv(100) == b"3"
+
+
+def test_mcast_survives_a_change_of_the_interface_s_address(opened, hosts):
+    ends = pair_of(opened, "mcast")
+    for host, last in zip(hosts, (1, 2), strict=True):
+        host.address("eth0", f"10.0.0.{last}", "delete")
+        host.address("eth0", f"10.9.9.{last}")
+    for sender, receiver in (ends, ends[::-1]):
+        sender.send(b"on", STATUS, START + 5 * udp.CHECK_NS)
+        assert await_frames(receiver) == [[b"on"]]
+
+
+def test_a_peer_without_a_listener_costs_nothing(opened):
+    sender = opened(0, "ucast", address="10.0.0.2")
+    for number in range(5):
+        sender.send(b"x", STATUS, START + number * udp.CHECK_NS)
+        assert sender.receive() == []
+    assert sender.dropped == 0
+
+
+def test_a_firewall_that_refuses_is_counted_and_survived(opened, hosts, monkeypatch):
+    """EPERM from netfilter, EAGAIN and ENOBUFS from a full queue: each costs a frame."""
+    ends = pair_of(opened, "ucast")
+    real = ends[0]._sender
+
+    class Refusing:
+        def __getattr__(self, name):
+            return getattr(real, name)
+
+        def sendto(self, frame, target):
+            raise OSError(self.number, os.strerror(self.number))
+
+    refusing = Refusing()
+    monkeypatch.setattr(ends[0], "_sender", refusing)
+    numbers = [errno.EPERM, errno.EAGAIN, errno.ENOBUFS, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ECONNREFUSED]
+    for refusing.number in numbers:
+        ends[0].send(b"lost", STATUS, START)
+    assert ends[0].dropped == len(numbers)
+    monkeypatch.setattr(ends[0], "_sender", real)
+    ends[0].send(b"kept", STATUS, START)
+    assert await_frames(ends[1]) == [[b"kept"]]
