@@ -1,13 +1,12 @@
 """authkeys: the keys that sign and verify messages (protocol/config.md §4), with methods of ours, sha256 and blake2s.
 
 `auth N` names the key that signs and stands above the line that defines it; every key verifies. The file is secret: one
-that others may read is refused, whatever is in it.
+that others may read is refused, whatever is in it. No text shows a word of it: any may be a key in the wrong place.
 """
 
 from __future__ import annotations
 
 from heartbeat.config.hacf import split
-from heartbeat.config.problems import shown
 from heartbeat.config.values import BLANKS, integer
 
 TYPE_CHECKING = False
@@ -60,7 +59,7 @@ class Keys:
     def _auth(self, number: int, words: list[str]) -> None:
         index = self._index(words[1]) if words[0] == "auth" and len(words) > 1 else None
         if index is None:
-            self._error(number, f"no `auth NUMBER` line; write auth and a number from 0 to {INDEX_MAX}")
+            self._error(number, f"a line that begins with a is `auth NUMBER`, with a number from 0 to {INDEX_MAX}")
             return
         if self._named >= 0:
             self.problems.warning(number, f"there is an auth line already, {self._named_line}; this one counts")
@@ -69,11 +68,11 @@ class Keys:
     def _key(self, number: int, words: list[str]) -> None:
         index = self._index(words[0])
         if index is None or len(words) < 2:
-            self._error(number, f"neither `auth NUMBER` nor `NUMBER METHOD KEY` with a number from 0 to {INDEX_MAX}")
+            self._error(number, f"a line is `NUMBER METHOD KEY`, with a number from 0 to {INDEX_MAX}, or `auth NUMBER`")
             return
         method, key = words[1], words[2:]
         if method not in METHODS:
-            self._error(number, f"{shown(method)} is no method; write one of {', '.join(METHODS)}")
+            self._error(number, f"the second word is no method; write one of {', '.join(METHODS)}")
         elif method == "crc" and key:
             self._error(number, "crc takes no key and hides nothing; leave the rest of the line out, or write sha1")
         elif method != "crc" and not key:

@@ -19,8 +19,8 @@ def problem(url: str) -> str | None:
     if at and not (user and password):
         return "has a user without a password, or a password without a user"
     if place.startswith("["):
-        host, _, port = place[1:].partition("]")
-        good = is_ipv6(host)
+        host, bracket, port = place[1:].partition("]")
+        good = bracket != "" and is_ipv6(host)
     else:
         host, colon, port = place.partition(":")
         port = colon + port
