@@ -244,7 +244,9 @@ class _Daemon:
         """Read the three files again; with an error in any, everything stays as it is."""
         realtime.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
-            config = configuration.load(self._paths.config_dir, node=self._config.node, divisor=self._config.divisor)
+            config = configuration.load(
+                self._paths.config_dir, node=self._config.node, divisor=self._config.divisor, previous=self._config
+            )
         except configuration.ConfigError as error:
             for line in error.errors:
                 self._loop.log.write(ERROR, line)
