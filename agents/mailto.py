@@ -49,7 +49,7 @@ def parse(arguments: Sequence[str]) -> tuple[list[str], str]:
     """(recipients, subject), fit to stand in a header and on a command line. AgentError."""
     if not 1 <= len(arguments) <= 2:
         raise AgentError(BAD_ARGUMENTS, "MailTo takes one or two arguments: address[,address…] and a subject")
-    recipients = [part.strip() for part in arguments[0].split(",") if part.strip()]
+    recipients = [part.strip(" ") for part in arguments[0].split(",") if part.strip(" ")]
     if not recipients:
         raise AgentError(BAD_ARGUMENTS, "MailTo needs an address")
     for recipient in recipients:
