@@ -37,7 +37,7 @@ two Linux routers that act as one
 
 commands:
   run        run this node in the foreground
-  check      read the configuration: print the effective settings, or every error
+  check      print the effective settings, or every error of the configuration
   status     show nodes, links, groups and media [--json]
   standby    let the other node take [all|local|foreign|failback]
   takeover   take from the other node [all|local|foreign|failback]
@@ -252,8 +252,9 @@ def _check(paths: Paths, argv: list[str]) -> int:
     from heartbeat.config import check
 
     report = check(paths.config_dir)
-    if report.text:
-        print(report.text.rstrip("\n"))
+    # octets of the files that are no UTF-8 come out as they went in: the settings parse again
+    sys.stdout.buffer.write(report.text.encode("utf-8", "surrogateescape"))
+    sys.stdout.flush()
     for line in (*report.errors, *report.warnings):
         print(line, file=sys.stderr)
     return FAILED if report.errors else OK

@@ -336,7 +336,7 @@ def _connect(connection: socket.socket, path: str, deadline_s: float) -> None:
         except BlockingIOError:
             # the daemon is busy or stopped and its queue is full
             if time.monotonic() >= deadline_s:
-                raise TimeoutError(f"the daemon at {path} accepts nobody") from None
+                raise TimeoutError from None
             time.sleep(0.02)
 
 
@@ -346,23 +346,10 @@ def ask(path: str, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
     NotRunning; PermissionError; TimeoutError; ConnectionError where the daemon ended before it answered.
     """
     deadline_s = time.monotonic() + timeout_s
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(timeout_s)
-        _connect(connection, path, deadline_s)
-        received = bytearray()
-        try:  # noqa: SIM105
-            connection.sendall(json.dumps(request).encode() + b"\n")
-        except BrokenPipeError:
-            pass  # refused: the reason can still be read
-        while not received.endswith(b"\n"):
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
-                raise TimeoutError(f"no answer within {timeout_s:g} s")
-            connection.settimeout(left_s)
-            data = connection.recv(65536)
-            if not data:
-                raise ConnectionError("the daemon ended before it answered")
-            received += data
+    try:
+        received = _exchange(path, json.dumps(request).encode() + b"\n", deadline_s)
+    except TimeoutError:
+        raise TimeoutError(f"the daemon at {path} did not answer within {timeout_s:g} s") from None
     try:
         answer = json.loads(received)
     except ValueError:
@@ -370,3 +357,25 @@ def ask(path: str, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise ConnectionError(f"what answers at {path} is no heartbeat daemon")
     return answer
+
+
+def _exchange(path: str, line: bytes, deadline_s: float) -> bytes:
+    """Send one line, receive one. TimeoutError at the deadline."""
+    received = bytearray()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(max(0.001, deadline_s - time.monotonic()))
+        _connect(connection, path, deadline_s)
+        try:  # noqa: SIM105
+            connection.sendall(line)
+        except BrokenPipeError:
+            pass  # refused: the reason can still be read
+        while not received.endswith(b"\n"):
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            connection.settimeout(left_s)
+            data = connection.recv(65536)
+            if not data:
+                raise ConnectionError("the daemon ended before it answered")
+            received += data
+    return bytes(received)
