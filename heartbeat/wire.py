@@ -195,7 +195,7 @@ class Wire:
     @property
     def busy(self) -> bool:
         """Something still waits to be written."""
-        return any(line.state == "up" and line.medium.deadline() is not None for line in self.lines.values())
+        return any(line.state == "up" and not line.medium.quiet(self._loop.now()) for line in self.lines.values())
 
     def close(self) -> None:
         for line in self.lines.values():

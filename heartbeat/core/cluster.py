@@ -197,6 +197,7 @@ class Cluster:
         if kind == "status":
             self._membership.status(peer, message, now)
             self._resources.peer_status()
+            self._standby.peer_status()
             self._check_files()
         elif kind == "shutdone":
             self._membership.death(peer, left=True)

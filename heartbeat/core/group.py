@@ -52,7 +52,8 @@ class GroupMachine(Machine):
 
     __slots__ = (
         "_failing", "_on_change", "_outbox", "_policy", "_quiet", "_run", "_running", "_timer", "_timers", "_verb",
-        "announced", "claimed", "failed_at", "failures", "offered", "orphaned", "retry_timer", "settings", "up", "wanted",
+        "announced", "claimed", "failed_at", "failures", "offered", "orphaned", "retry_timer", "settings", "up",
+        "wanted",
     )  # fmt: skip
 
     def __init__(

@@ -36,6 +36,9 @@ IDLE, ASKED, RELEASING, HANDED, PROMISED, ACQUIRING = range(6)
 REPLY_NS = 10 * SECOND  # for an answer
 WORK_NS = 3600 * SECOND  # for the other node's agents
 
+# the peer's statuses in a row that must say so, before an exchange counts as over without its last message
+PATIENCE = 2
+
 KINDS = ("all", "local", "foreign")
 MIRROR = {"all": "all", "local": "foreign", "foreign": "local"}
 
@@ -58,7 +61,7 @@ class Standby(Machine):
         (ACQUIRING, IDLE): "all is up or has failed: done is sent",
     }
 
-    __slots__ = ("_groups", "_kind", "_outbox", "_request", "_resources", "_settings", "_timer", "_timers")
+    __slots__ = ("_groups", "_kept", "_kind", "_outbox", "_request", "_resources", "_settings", "_timer", "_timers")
 
     def __init__(self, settings: Settings, outbox: Outbox, timers: Timers, resources: Resources) -> None:
         super().__init__(IDLE)
@@ -69,6 +72,7 @@ class Standby(Machine):
         self._timer = timers.new(self._too_late)
         self._groups: list[GroupMachine] = []
         self._kind = "all"
+        self._kept = 0  # the peer's statuses in a row that show no release of what it promised to release
         self._request = 0  # the operator's, answered when the hand-over has ended
 
     def reconfigure(self, settings: Settings) -> None:
@@ -230,6 +234,20 @@ class Standby(Machine):
             self._say("not")
 
     # --- progress
+
+    def peer_status(self) -> None:
+        """A fresh status of the peer. It may show that the exchange is over though its last message never came: each
+        side may have counted the other as dead in between."""
+        other = self._resources.other
+        letters = {other.letter(self._resources.label(machine)) for machine in self._groups}
+        if self.state == HANDED and letters <= {"h", "f"}:
+            self._end(letters == {"h"}, "the other node has taken over")
+        elif self.state == PROMISED and letters == {"h"}:
+            self._kept += 1
+            if self._kept > PATIENCE:
+                self._end(False, "the other node keeps what it has")
+        else:
+            self._kept = 0
 
     def progress(self) -> None:
         """Something may have come up or gone down."""
