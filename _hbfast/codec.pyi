@@ -81,9 +81,7 @@ class Decoder:
     the message; and a netstring inside another one is a nested message if it stands where a struct's value does.
     """
 
-    def __init__(
-        self, medium: str, auth: Authenticator | None, *, stream: bool, limit: int = 262144
-    ) -> None:
+    def __init__(self, medium: str, auth: Authenticator | None, *, stream: bool, limit: int = 262144) -> None:
         """medium: the name that messages bear. limit: octets of the largest message, markers and trailer included; on
         a stream also of an unfinished one. ValueError for a limit under 8."""
 
@@ -101,7 +99,7 @@ class Decoder:
         truncated    stream: an unfinished message, given up because a later one was good
         noise_bytes  stream: octets that are part of no delivered message, as far as that is settled
 
-        On a stream, beginnings inside an open message count only if they are complete.
+        On a stream, what begins inside an unfinished message is not counted: it may be part of a value.
         """
 
 def encode(

@@ -206,10 +206,10 @@ cdef bint unsigned_message(Message m, const uint8_t* p, Py_ssize_t n):
 
 # ---- octets → messages ----------------------------------------------------------------------------------------------
 #
-# On a stream any octets may stand between messages, inside a broken one, or look like a beginning that is none. So every
-# start marker opens a *candidate*, wherever it stands, and all candidates are followed side by side; the first that is
-# complete and verifies is the message, and what lies before its end is done with. A candidate with a false length just
-# waits, while the messages behind it complete and end it.
+# On a stream any octets may stand between messages, be inside a broken one, or look like a beginning that is none. So
+# every start marker opens a *candidate*, wherever it stands, and all candidates are followed side by side; the first
+# that is complete and verifies is the message, and what lies before its end is done with. A candidate with a false
+# length just waits, while the messages behind it complete and end it.
 #
 #     noise ### 999:… (cut) >>> t=status … auth=… <<<
 #           └ waits for 999 octets
@@ -236,8 +236,7 @@ cdef enum Progress:
 
 cdef struct Candidate:
     int64_t start               # position of its first octet
-    int64_t next                # netstring: position of the length that is read next
-    int64_t end                 # netstring: position behind it, once it is complete
+    int64_t next                # netstring: position of the length that is read next; behind it, once it is complete
     bint classic
     bint trailer                # next is the trailer's
     bint inside                 # began while another was open
@@ -434,7 +433,6 @@ cdef class Decoder:
         c = &self.open[self.opened]
         c.start = start
         c.next = start + MARKER
-        c.end = 0
         c.classic = classic
         c.trailer = False
         c.inside = self.opened > 0
@@ -446,7 +444,7 @@ cdef class Decoder:
         memmove(&self.open[i], &self.open[i + 1], (self.opened - i) * sizeof(Candidate))
 
     cdef void reject(self, int i, Verdict verdict) noexcept:
-        """Close, and count unless it was inside another, where it most likely never was a message."""
+        """Close, and count unless it began inside another: there it may be part of a good message's value."""
         if not self.open[i].inside:
             self.count(verdict)
         self.close(i)
@@ -458,7 +456,7 @@ cdef class Decoder:
         cdef uint8_t* p
         cdef int i
         for i in range(self.opened):
-            if self.open[i].classic or self.open[i].end:
+            if self.open[i].classic:
                 continue
             p = self.at(self.open[i].next)
             used = read_length(p, self.end - self.open[i].next, &size)
@@ -484,7 +482,6 @@ cdef class Decoder:
                 c.next += MARKER
                 c.trailer = True
                 if self.auth is None:
-                    c.end = c.next
                     return COMPLETE
                 continue
             used = read_length(p, have, &size)
@@ -498,7 +495,6 @@ cdef class Decoder:
                 return BROKEN
             c.next += used + size + 1
             if c.trailer:
-                c.end = c.next
                 return COMPLETE
 
     # -- the scan
@@ -537,32 +533,42 @@ cdef class Decoder:
             else:
                 i += 1
 
+    cdef int64_t first_end(self, int64_t visible) noexcept:
+        """Where the first of the open netstrings completes; `visible` where none does before."""
+        cdef Candidate ahead
+        cdef int i
+        for i in range(self.opened):
+            ahead = self.open[i]
+            if not ahead.classic and self.follow(&ahead, visible) == COMPLETE and ahead.next < visible:
+                visible = ahead.next
+        return visible
+
     cdef bint finish_netstring(self, int64_t visible, list messages) except -1:
-        """Follow all netstrings, and deliver the one that is a message first, if any."""
+        """Follow all netstrings as far as `visible`, and deliver the one that is a message first, if any. No further
+        than to where one completes at a time: what lies behind a message has no part in anything before."""
         cdef Progress progress
-        cdef int i = 0, first
-        while i < self.opened:
-            progress = WAITING
-            if not self.open[i].classic and not self.open[i].end:
-                progress = self.follow(&self.open[i], visible)
-            if progress == BROKEN or progress == TOO_LARGE:
-                self.reject(i, MALFORMED if progress == BROKEN else OVERSIZE)
-            else:
-                i += 1
-        while True:
-            first = -1
-            for i in range(self.opened):
-                if self.open[i].end and (first < 0 or self.open[i].end < self.open[first].end):
-                    first = i
-            if first < 0:
-                return False
-            if self.open[first].nested:
-                self.close(first)
-            elif self.deliver(self.open[first].start, self.open[first].end, messages):
-                return True
-            else:
-                self.count(self.verdict)
-                self.close(first)
+        cdef Candidate* c
+        cdef int64_t until = -1
+        cdef int i
+        while until < visible:
+            until = self.first_end(visible)
+            i = 0
+            while i < self.opened:
+                c = &self.open[i]
+                progress = WAITING if c.classic else self.follow(c, until)
+                if progress == WAITING:
+                    i += 1
+                elif progress == BROKEN:
+                    self.reject(i, MALFORMED)
+                elif progress == TOO_LARGE:
+                    self.reject(i, OVERSIZE)
+                elif c.nested:
+                    self.close(i)
+                elif self.deliver(c.start, c.next, messages):
+                    return True
+                else:
+                    self.reject(i, self.verdict)
+        return False
 
     cdef bint finish_classic(self, int64_t lf, list messages) except -1:
         """What the line that ends at lf means for the classic candidates; is it the end of a message?"""
@@ -581,10 +587,7 @@ cdef class Decoder:
         if finished or find(text, size, c"=") < 1 or find(text, size, 0) >= 0:
             while i >= 0:
                 if self.open[i].classic:
-                    if finished:
-                        self.close(i)
-                    else:
-                        self.reject(i, MALFORMED)
+                    self.reject(i, self.verdict if finished else MALFORMED)
                 i -= 1
         return False
 
@@ -592,16 +595,15 @@ cdef class Decoder:
         """All open classic candidates end here: which of them is a message? A signature tells. Without, it is the
         newest: rather that than a truncated message which has swallowed the next."""
         cdef int i, k
-        cdef bint counted = False
+        cdef Verdict outermost = MALFORMED
         for k in range(self.opened):
             i = k if self.auth is not None else self.opened - 1 - k
-            if not self.open[i].classic:
-                continue
-            if self.deliver(self.open[i].start, end, messages):
-                return True
-            if not counted:
-                self.count(self.verdict)
-            counted = True
+            if self.open[i].classic:
+                if self.deliver(self.open[i].start, end, messages):
+                    return True
+                if not self.open[i].inside:
+                    outermost = self.verdict
+        self.verdict = outermost
         return False
 
     cdef bint deliver(self, int64_t start, int64_t end, list messages) except -1:

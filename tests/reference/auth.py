@@ -1,0 +1,32 @@
+"""Signatures as protocol/wire.md §4 has them, by the standard library."""
+
+import hashlib
+import hmac
+
+Keys = dict[int, tuple[str, bytes]]
+
+
+def crc(octets: bytes) -> int:
+    """The remainder of a long division by 0x104c11db7, the message followed by 32 zero bits; complemented."""
+    dividend = int.from_bytes(octets, "big") << 32
+    for bit in range(dividend.bit_length() - 1, 31, -1):
+        if dividend >> bit & 1:
+            dividend ^= 0x104C11DB7 << (bit - 32)
+    return dividend ^ 0xFFFFFFFF
+
+
+def token(method: str, key: bytes, body: bytes) -> str:
+    if method == "crc":
+        return f"{crc(body):x}"
+    if method == "blake2s":
+        return hashlib.blake2s(body, key=key if len(key) <= 32 else hashlib.blake2s(key).digest()).hexdigest()
+    return hmac.new(key, body, method).hexdigest()
+
+
+def sign(keys: Keys, index: int, body: bytes) -> bytes:
+    return f"{index} {token(*keys[index], body)}".encode()
+
+
+def verifies(keys: Keys, body: bytes, signature: bytes) -> bool:
+    """With the key of the stated index, and spelled exactly as that would sign it."""
+    return any(signature == sign(keys, index, body) for index in keys)
