@@ -23,7 +23,6 @@ import tty
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartbeat.demo.clock import HARDWARE, MILLISECOND, SECOND, now_ns, run_real_time
-from heartbeat.demo.namespaces import die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -265,7 +264,6 @@ class Cable:
 
 
 def main() -> None:
-    die_with_parent()
     requests, rate_bits_per_s = (int(argument) for argument in sys.argv[1:])
     run_real_time(HARDWARE)
     Pump(socket.socket(fileno=requests), rate_bits_per_s).run()

@@ -5,6 +5,7 @@ the machine in the same instant, and that is the power failure. Its parent, the 
 with the world's process, whatever killed that; the first process dies with its guardian.
 
 The one argument is a JSON object:
+    world     the caller's pid
     name      the machine's name (uname -n)
     run       a folder of the caller's that becomes /run, so that sockets in it can be reached from outside
     devices   {"/dev/ttyS0": the real path of a pty's slave}
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -37,14 +39,21 @@ _STANDARD_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx")
 
 
 def main() -> None:
+    machine = json.loads(sys.argv[1])
     die_with_parent()
+    if os.getppid() != machine["world"]:
+        return  # it died before we could say so
     namespaces.unshare(_ALL_OF_ITS_OWN)
+    lives, guardian_lives = os.pipe()
     first = os.fork()
     if first:
         os.waitpid(first, 0)
         return
+    os.close(guardian_lives)
     die_with_parent()
-    _become(json.loads(sys.argv[1]))
+    if select.select([lives], [], [], 0)[0]:
+        return  # the guardian died before we could say so
+    _become(machine)
     _bury_orphans()
 
 

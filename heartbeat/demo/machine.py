@@ -69,7 +69,7 @@ class Machine:
         self.disk.mkdir()
         self.run_folder = folder / f"{name}.run"
         self._guardian: subprocess.Popen[str] | None = None
-        self._pid = 0
+        self._pid = 0  # of its first process, as this process sees it; 0 is none (and to kill(2) our whole group)
         self._network = -1
         self._plugs: dict[str, int] = {}
 
@@ -94,8 +94,11 @@ class Machine:
             return
         for end in self.serial.values():
             end.unplug()
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
+        if self._pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+        else:  # it was just being switched on: its first process dies with the guardian
+            self._guardian.kill()
         for plug in self._plugs.values():
             self._switches.pull(plug)
         for plug in self._plugs.values():
@@ -103,7 +106,10 @@ class Machine:
         self._plugs.clear()
         self._guardian.wait()
         self._guardian = None
-        os.close(self._network)
+        self._pid = 0
+        if self._network != -1:
+            os.close(self._network)
+            self._network = -1
         shutil.rmtree(self.run_folder)
 
     def pull(self, interface: str) -> None:
@@ -195,6 +201,7 @@ class Machine:
     def _start_first_process(self) -> None:
         devices = {path: end.plug() for path, end in self.serial.items()}
         machine = {
+            "world": os.getpid(),
             "name": self.name,
             "run": str(self.run_folder),
             "devices": devices,

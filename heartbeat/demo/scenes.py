@@ -58,9 +58,9 @@ class Stage:
     def __init__(self, world: World, draw: Callable[[str], None]) -> None:
         self._world = world
         self._draw = draw
-        self._pair = Pair(world)
-        self._pair.meanwhile = self._draw_nodes
-        self._holder, self._other = self._pair.nodes
+        self.pair = Pair(world)
+        self.pair.meanwhile = self._draw_nodes
+        self._holder, self._other = self.pair.nodes
 
     def play(self) -> Iterator[Scene]:
         """Each scene when it is over; the last one has troubles, or all went well."""
@@ -77,7 +77,7 @@ class Stage:
             scene = Scene(name)
             try:
                 act(scene)
-                scene.holder = self._pair.holder()
+                scene.holder = self.pair.holder()
                 if scene.holder != self._holder.name:
                     raise TroubleError(f"{self._holder.name} lost the group again")
             except (TimeoutError, TroubleError) as trouble:
@@ -87,51 +87,51 @@ class Stage:
                 return
 
     def logs(self) -> dict[str, str]:
-        return {node.name: node.log() for node in self._pair.nodes}
+        return {node.name: node.log() for node in self.pair.nodes}
 
     # the scenes
 
     def _boot(self, scene: Scene) -> None:
         start_ns = now_ns()
-        self._holder, self._other = self._pair.nodes
-        self._world.boot(*self._pair.nodes)
-        self._pair.settle(self._holder, self._pair.seconds(seed.INITDEAD_S))
-        self._pair.until_mailed(self._holder, "acquired", start_ns)
+        self._holder, self._other = self.pair.nodes
+        self._world.boot(*self.pair.nodes)
+        self.pair.settle(self._holder, self.pair.seconds(seed.INITDEAD_S))
+        self.pair.until_mailed(self._holder, "acquired", start_ns)
 
     def _power_failure(self, scene: Scene) -> None:
         failed, survivor = self._holder, self._other
         failure_ns = self._world.power_off(failed)
         self._holder, self._other = survivor, failed
-        self._pair.settle(survivor, self._pair.seconds(2 * seed.DEADTIME_S))
-        self._pair.until_mailed(survivor, "acquired", failure_ns)
+        self.pair.settle(survivor, self.pair.seconds(2 * seed.DEADTIME_S))
+        self.pair.until_mailed(survivor, "acquired", failure_ns)
         first_ns, last_ns = self._first_answers(failure_ns)
         scene.outage_ms = _ms(first_ns - failure_ns)
-        scene.lost = self._pair.lost(failure_ns)[0]
+        scene.lost = self.pair.lost(failure_ns)[0]
         failover = (survivor.status() or {}).get("last_failover") or {}
         if failover.get("peer") != failed.name or failover["declared_dead_ns"] < failure_ns:
             raise TroubleError(f"the status of {survivor.name} does not tell of the fail-over: {failover}")
         scene.detection_ms = _ms(failover["declared_dead_ns"] - failover["last_heard_ns"])
         scene.takeover_ms = _ms(last_ns - failover["declared_dead_ns"])
         least_ms = self._least_detection_ms()
-        most_ms = self._pair.seconds(seed.DEADTIME_S) * 1000 + _TAKEOVER_MS
+        most_ms = self.pair.seconds(seed.DEADTIME_S) * 1000 + _TAKEOVER_MS
         if not least_ms <= scene.outage_ms <= most_ms:
             raise TroubleError(f"the outage is not between {least_ms:.0f} and {most_ms:.0f} ms: {scene.outage_ms}")
 
     def _return(self, scene: Scene) -> None:
         start_ns = now_ns()
         self._world.boot(self._other)
-        self._pair.settle(self._holder, self._pair.seconds(seed.INITDEAD_S))
+        self.pair.settle(self._holder, self.pair.seconds(seed.INITDEAD_S))
         self._nothing_moved(scene, start_ns)
 
     def _standby(self, scene: Scene) -> None:
         self._hand_over(scene, self._holder, "hb_standby")
 
     def _takeover(self, scene: Scene) -> None:
-        time.sleep(self._pair.seconds(_PAUSE_S))
+        time.sleep(self.pair.seconds(_PAUSE_S))
         self._hand_over(scene, self._other, "hb_takeover")
 
     def _cable_cut(self, scene: Scene) -> None:
-        pair = self._pair
+        pair = self.pair
         for node in pair.nodes:
             self._world.power_off(node)
             peer_address = pair.peer(node).interfaces[0].address.partition("/")[0]
@@ -164,21 +164,21 @@ class Stage:
         if done.returncode:
             raise TroubleError(f"{command[0]} on {node.name} exits {done.returncode}: {done.stderr.strip()}")
         self._holder, self._other = new, old = self._other, self._holder
-        self._pair.settle(new, self._pair.seconds(seed.DEADTIME_S), without=without)
-        self._pair.until_mailed(new, "acquired", start_ns)
-        self._pair.until_mailed(old, "released", start_ns)
+        self.pair.settle(new, self.pair.seconds(seed.DEADTIME_S), without=without)
+        self.pair.until_mailed(new, "acquired", start_ns)
+        self.pair.until_mailed(old, "released", start_ns)
         first_ns, _ = self._first_answers(start_ns)
-        released_ns = self._world.observer.first(start_ns, old.name, self._pair.site.lan_address, added=False)
+        released_ns = self._world.observer.first(start_ns, old.name, self.pair.site.lan_address, added=False)
         assert released_ns is not None  # the kernel says that it does not hold it any more
         scene.outage_ms = _ms(first_ns - released_ns)
-        scene.lost = self._pair.lost(start_ns)[0]
+        scene.lost = self.pair.lost(start_ns)[0]
         if scene.outage_ms > self._least_detection_ms():
             raise TroubleError(f"a hand-over that takes as long as a death, {scene.outage_ms} ms, is none")
 
     def _nothing_moved(self, scene: Scene, start_ns: int) -> None:
-        lost = self._pair.lost(start_ns)
+        lost = self.pair.lost(start_ns)
         scene.lost = lost[0]
-        moves = self._pair.moves(start_ns)
+        moves = self.pair.moves(start_ns)
         if moves:
             raise TroubleError(f"something moved: {moves}")
         if any(lost):
@@ -186,26 +186,26 @@ class Stage:
 
     def _first_answers(self, after_ns: int) -> tuple[int, int]:
         """When the holder first answered the client, and the host on the wan (for the group's last address)."""
-        first_ns, last_ns = self._pair.first_answers(self._holder, after_ns)
+        first_ns, last_ns = self.pair.first_answers(self._holder, after_ns)
         assert first_ns is not None  # asked when the pair has settled
         assert last_ns is not None
         return first_ns, last_ns
 
     def _least_detection_ms(self) -> float:
         """From a failure to its detection, at the least: the last heartbeat is up to keepalive old."""
-        return self._pair.seconds(seed.DEADTIME_S - seed.KEEPALIVE_S) * 1000
+        return self.pair.seconds(seed.DEADTIME_S - seed.KEEPALIVE_S) * 1000
 
     def _serial_links(self) -> set[str]:
         """What the nodes say of each other's serial link: one word if they agree."""
-        return {node.link(self._pair.peer(node).name, seed.SERIAL_PORT) for node in self._pair.nodes}
+        return {node.link(self.pair.peer(node).name, seed.SERIAL_PORT) for node in self.pair.nodes}
 
     def _draw_nodes(self) -> None:
         """○ holds nothing, ◐ one address, ● both, ✗ switched off."""
-        held = self._pair.held()
-        marks = [f"{node.name} {'○◐●'[held[node.name]] if node.on else '✗'}" for node in self._pair.nodes]
-        latest_ns = self._pair.pings[0].track.latest_arrival()
+        held = self.pair.held()
+        marks = [f"{node.name} {'○◐●'[held[node.name]] if node.on else '✗'}" for node in self.pair.nodes]
+        latest_ns = self.pair.pings[0].track.latest_arrival()
         ago = f"{(now_ns() - latest_ns) / SECOND:.1f} s ago" if latest_ns else "not yet"
-        self._draw(f"{'   '.join(marks)}   {self._pair.site.lan_address} last answered {ago}")
+        self._draw(f"{'   '.join(marks)}   {self.pair.site.lan_address} last answered {ago}")
 
 
 class TroubleError(Exception):
