@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +18,8 @@ import tiny_daemon
 
 from heartbeat import __version__, cli, config
 from heartbeat.paths import Paths
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +139,24 @@ def test_help_names_every_command_and_no_divisor():
     assert all(re.search(rf"^  {name} ", cli.HELP, re.MULTILINE) for name in cli.COMMANDS)
     assert "divisor" not in cli.HELP
     assert all(len(line) <= 80 for line in cli.HELP.splitlines())
+
+
+def test_the_manual_page_knows_every_command():
+    page = (ROOT / "man" / "heartbeat.8").read_text()
+    assert all(re.search(rf"^\.BR? {name}\b", page, re.MULTILINE) for name in cli.COMMANDS)
+
+
+def test_the_unit_runs_the_daemon_for_ever_but_not_against_a_wall():
+    unit = configparser.ConfigParser(strict=False)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(ROOT / "heartbeat" / "data" / "heartbeat.service")
+    service = unit["Service"]
+    assert service["ExecStart"].split()[1] in cli.COMMANDS
+    assert service["ExecReload"].split()[1] in cli.COMMANDS
+    assert (service["Type"], service["Restart"]) == ("notify", "always")
+    # stopped, a command line or a configuration that must be mended; all else is tried again without end
+    assert service["RestartPreventExitStatus"].split() == ["0", "2", "6"]
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"
 
 
 def test_version(heartbeat):

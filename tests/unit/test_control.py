@@ -126,6 +126,8 @@ def test_answers_keep_the_order_of_the_questions(server):
     client = server.connect()
     server.ask(client, b'{"request": "standby"}\n{"request": "status"}\n')
     assert len(server.requests) == 1
+    client.sendall(b'{"request": "parameters"}\n')
+    assert server.poller._epoll.poll(0) == [], "while it waits, nothing that it sends wakes the daemon"
     server.control.reply(server.requests[0][0], {"ok": True, "which": 1})
     server.turns()
     server.control.reply(server.requests[1][0], {"ok": True, "which": 2})
@@ -201,6 +203,7 @@ def test_a_client_that_leaves_before_its_answer_is_not_missed(server):
     server.turns()
     server.control.reply(server.requests[0][0], {"ok": True})
     server.control.reply(12345, {"ok": True})
+    assert server.control._asked == {}
     assert server.poller._callbacks.keys() == {server.control._socket.fileno()}
 
 
