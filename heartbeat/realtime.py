@@ -60,7 +60,7 @@ def _checked(result: int) -> int:
 def lock_memory() -> str | None:
     """Keep what this process has touched and will touch in memory. None, or why not."""
     if _kernel is None:
-        return "memory is not locked: this installation has no heartbeat._kernel (cffi was absent when it was built)"
+        return "memory is not locked: no heartbeat._kernel (it needs the package cffi)"
     if not _may_lock_without_limit():
         # The call might succeed under a finite limit, and an allocation fail later, in the middle of a take-over.
         return "memory is not locked: it needs CAP_IPC_LOCK or an unlimited RLIMIT_MEMLOCK (LimitMEMLOCK=infinity)"
