@@ -9,7 +9,6 @@ The client and the server send each other a thousand numbered packets a second. 
 their addresses, and when each lost packet was sent, are instants of one clock.
 """
 
-import os
 import time
 from dataclasses import dataclass, replace
 
@@ -19,11 +18,6 @@ from heartbeat.demo.clock import MILLISECOND, SECOND, now_ns
 from heartbeat.demo.node import Node
 from heartbeat.demo.probe import Stream
 from heartbeat.demo.world import JULIUS_AND_CAESAR, Site, World, until
-
-pytestmark = [
-    pytest.mark.system,
-    pytest.mark.skipif(os.geteuid() != 0, reason="machines of namespaces need root"),
-]
 
 DIVISOR = 50
 WEST = replace(JULIUS_AND_CAESAR, routes=(("10.0.1.0/24", "1.1.1.253"),))
@@ -64,12 +58,6 @@ class Outage:
 
     def covers(self, instant_ns: int) -> bool:
         return self.failed_ns <= instant_ns <= self.restored_ns
-
-
-@pytest.fixture
-def world():
-    with World(divisor=DIVISOR) as world:
-        yield world
 
 
 def build(world: World) -> tuple[list[Pair], list[Stream]]:
@@ -156,7 +144,8 @@ def outages(world: World, pairs: list[Pair], streams: list[Stream], *, divided: 
 
 
 @pytest.mark.parametrize("divided", [False, True], ids=["neighbours remembered", "neighbours forgotten"])
-def test_traffic_through_two_pairs_survives_the_power_failure_of_each_router_and_of_both_at_once(world, divided):
+def test_traffic_through_two_pairs_survives_the_power_failure_of_each_router_and_of_both_at_once(make_world, divided):
+    world = make_world(DIVISOR)
     pairs, streams = build(world)
     if divided:
         divide_neighbour_times(world)
