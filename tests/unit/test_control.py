@@ -201,9 +201,9 @@ def test_a_client_that_leaves_before_its_answer_is_not_missed(server):
     server.ask(client, b'{"request": "standby"}\n')
     client.close()
     server.turns()
+    assert server.control._asked == {}
     server.control.reply(server.requests[0][0], {"ok": True})
     server.control.reply(12345, {"ok": True})
-    assert server.control._asked == {}
     assert server.poller._callbacks.keys() == {server.control._socket.fileno()}
 
 
