@@ -38,7 +38,7 @@ src={node}
 seq=123456
 hg=01234567
 ts=01234567
-ld=0.00 0.00 0.00 1/1 1
+ld=n/a
 ttl={ttl}
 auth={index} {token}
 <<<
@@ -98,7 +98,7 @@ def check(directory: str, *, node: str | None = None, machine: bool = True) -> R
 
 
 def status_frame_octets(config: Config) -> int:
-    """The length of this node's status on a serial line, within a few octets."""
+    """The length of this node's status on a serial line, the same or a few octets more than it is."""
     method = config.keys[config.outbound][0]
     text = STATUS.format(
         deadtime_ms=config.deadtime_ms,

@@ -45,6 +45,8 @@ class Keys:
     def read(self, lines: list[str]) -> None:
         """lines: of octets as Latin-1, for a key is octets."""
         for number, raw in enumerate(lines, 1):
+            if self.problems.full:
+                break
             line = raw.partition("\r")[0].strip(BLANKS)
             if line and not line.startswith("#"):
                 self._line(number, split(line))
@@ -63,7 +65,9 @@ class Keys:
             return
         if self._named >= 0:
             self.problems.warning(number, f"there is an auth line already, {self._named_line}; this one counts")
-        self._named, self._named_line, self.outbound = index, number, -1
+        if index != self._named:
+            self.outbound = -1
+        self._named, self._named_line = index, number
 
     def _key(self, number: int, words: list[str]) -> None:
         index = self._index(words[0])

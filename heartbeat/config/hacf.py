@@ -90,6 +90,8 @@ class Reader:
 
     def read(self, lines: list[str], table: dict[str, Directive]) -> None:
         for number, raw in enumerate(lines, 1):
+            if self.problems.full:
+                break
             line = raw.partition("\r")[0].partition("#")[0].strip(BLANKS)
             if line:
                 self._line(number, line, table)
@@ -138,7 +140,7 @@ class Reader:
             if (other.type, other.device, other.host, other.port) == (
                 medium.type, medium.device, medium.host, medium.port
             ):  # fmt: skip
-                self.warning(line, f"{medium.type} {medium.device} is there already; this one is ignored")
+                self.warning(line, f"{medium.type} {shown(medium.device)} is there already; this one is ignored")
                 return False
         if len(self.media) == MEDIA_MAX:
             self.error(line, f"more than {MEDIA_MAX} media")

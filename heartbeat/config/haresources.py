@@ -26,6 +26,8 @@ def read(physical: list[str], problems: Problems, nodes: Sequence[str]) -> tuple
     """nodes: of ha.cf; empty where it names none, which is an error of that file alone."""
     groups: list[tuple[int, Group]] = []
     for number, line in _logical_lines(physical, problems):
+        if problems.full:
+            break
         words, _ = scan(line)
         node = lower(words[0])
         if nodes and node not in nodes:
@@ -38,7 +40,7 @@ def read(physical: list[str], problems: Problems, nodes: Sequence[str]) -> tuple
         if resources:
             groups.append((number, Group(words[1], node, resources)))
         elif len(words) == 1:
-            problems.warning(number, f"{node} has no resource in this line; the line is ignored")
+            problems.warning(number, f"{shown(node)} has no resource in this line; the line is ignored")
     _check_keys(groups, problems)
     return tuple(group for _, group in groups)
 
@@ -84,7 +86,7 @@ def _resources(number: int, words: Sequence[str], problems: Problems) -> list[Re
 
 def _check_keys(groups: list[tuple[int, Group]], problems: Problems) -> None:
     """Keys are unique, and no resource is in two groups, where one group's stop would take it from the other."""
-    for number, group in groups[GROUPS_MAX:]:
+    for number, group in groups[GROUPS_MAX : GROUPS_MAX + 1]:
         problems.error(number, f"group {shown(group.key)} is one too many: there may be {GROUPS_MAX}; join some lines")
     keys: dict[str, int] = {}
     owners: dict[Resource, tuple[int, Group]] = {}

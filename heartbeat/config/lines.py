@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from heartbeat.config.problems import Problems
 
-# a file of this program is a page or two; more than this is something else, and would fill the locked memory
-FILE_MAX = 1 << 20
+# octets; a file of this program is a page or two, more than this is something else and would fill the locked memory
+FILE_MAX = 1 << 18
 LINE_MAX = 5119  # octets of ha.cf and authkeys, the original's buffer
 
 

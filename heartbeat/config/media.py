@@ -162,7 +162,7 @@ def _number(reader: Reader, line: int, what: str, word: str, *, least: int, most
 
 def _is_interface(reader: Reader, directive: str, line: int, name: str) -> bool:
     octets = name.encode("utf-8", "surrogateescape")
-    if len(octets) > machine.INTERFACE_NAME_MAX or "/" in name or name in (".", ".."):
+    if len(octets) > machine.INTERFACE_NAME_MAX or "/" in name or name in (".", "..") or not name.isprintable():
         reader.refuse(directive, line, f"{shown(name)} is no name of an interface; see `ip link`")
         return False
     return True

@@ -1,7 +1,7 @@
 """What is wrong with a file, gathered: errors refuse the configuration, warnings do not.
 
 Every text is `file:line: what is wrong; what to do`. Something that is missing altogether is reported on the file's
-last line. A reader never stops at an error: the operator sees all of them at once.
+last line. A reader never stops at an error, so that the operator sees all of them at once, but for a file that is nothing else.
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ class Problems:
         self.last_line = 1
         self._errors: list[tuple[int, str]] = []
         self._warnings: list[tuple[int, str]] = []
+
+    @property
+    def full(self) -> bool:
+        """So many errors that no reader need go on."""
+        return len(self._errors) > PROBLEMS_MAX
 
     def error(self, line: int, text: str) -> None:
         self._add(self._errors, line, text)

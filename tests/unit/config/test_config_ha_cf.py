@@ -284,7 +284,7 @@ def test_serial_media(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(m.name, m.baud, m.rate_bits_per_s) for m in serial] == [
         ("/dev/ttyS0", 38400, 1_920_000), ("/dev/ttyS1", 38400, 1_920_000)
     ]  # fmt: skip
-    assert files.bare(config.warnings) == ["ha.cf:13: serial /dev/ttyS0 is there already; this one is ignored"]
+    assert files.bare(config.warnings) == ["ha.cf:13: serial '/dev/ttyS0' is there already; this one is ignored"]
 
 
 @pytest.mark.parametrize("rate", [9600, 19200, 38400, 57600, 115200, 230400, 460800])

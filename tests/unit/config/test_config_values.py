@@ -45,7 +45,8 @@ def test_neither(text: str) -> None:
     ("text", "value"),
     [
         ("5", (5, True)), ("-5", (-5, True)), ("+5", (5, True)), (" 5", (5, True)), ("5x", (5, False)),
-        ("5 ", (5, False)),        ("x", None), ("", None), ("-", None), ("0x10", (0, False)), ("\u0663", None), ("1" * 9000, (111111111111, True)),
+        ("5 ", (5, False)), ("x", None), ("", None), ("-", None), ("0x10", (0, False)), ("\u0663", None),
+        ("1" * 9000, (111111111111, True)),
     ],
 )  # fmt: skip
 def test_integers(text: str, value: tuple[int, bool] | None) -> None:
