@@ -1,7 +1,8 @@
 """What is wrong with a file, gathered: errors refuse the configuration, warnings do not.
 
 Every text is `file:line: what is wrong; what to do`. Something that is missing altogether is reported on the file's
-last line. A reader never stops at an error, so that the operator sees all of them at once, but for a file that is nothing else.
+last line. A reader never stops at an error, so that the operator sees all of them at once, unless there is no end of
+them.
 """
 
 from __future__ import annotations
