@@ -1,0 +1,112 @@
+"""What is fresh, what is missing, what is acknowledged (protocol: reliable delivery)."""
+
+import pytest
+
+from heartbeat.core.sequence import (
+    DUPLICATE,
+    FRESH,
+    GAP_LIMIT,
+    MISSING_LIMIT,
+    OLD,
+    REPLAYED,
+    RESTARTED,
+    Random,
+    Tracker,
+)
+
+DELAY = 250_000_000
+
+
+@pytest.fixture
+def tracker() -> Tracker:
+    return Tracker(Random(7))
+
+
+def take(tracker: Tracker, sequence: int, generation: int = 5, now: int = 0) -> int:
+    verdict = tracker.judge(generation, sequence)
+    if verdict == FRESH and tracker.newest_gap:
+        tracker.open_gap(sequence, now, DELAY)
+    return verdict
+
+
+def test_the_first_number_may_be_any(tracker):
+    assert take(tracker, 57) == FRESH
+    assert (tracker.last, tracker.missing) == (57, {})
+
+
+def test_in_order_duplicate_and_old(tracker):
+    assert [take(tracker, n) for n in (1, 2, 2, 1, 3)] == [FRESH, FRESH, DUPLICATE, OLD, FRESH]
+
+
+def test_a_gap_is_filled_once(tracker):
+    assert [take(tracker, n) for n in (1, 4, 2, 2, 3, 3)] == [FRESH, FRESH, FRESH, OLD, FRESH, OLD]
+    assert tracker.missing == {}
+
+
+def test_an_ended_generation_is_a_replay_and_a_new_one_starts_anew(tracker):
+    take(tracker, 9)
+    assert take(tracker, 10, generation=4) == REPLAYED
+    assert take(tracker, 1, generation=6) == RESTARTED
+    assert take(tracker, 10, generation=5) == REPLAYED
+    assert take(tracker, 2, generation=6) == FRESH
+
+
+def test_after_death_only_newer_numbers_count(tracker):
+    take(tracker, 9)
+    tracker.forget()
+    assert [take(tracker, n) for n in (8, 9, 12, 11)] == [OLD, OLD, FRESH, OLD]
+
+
+def test_requests_are_asked_after_the_floor_and_repeated(tracker):
+    take(tracker, 1)
+    take(tracker, 4)
+    assert set(tracker.missing) == {2, 3}
+    assert all(50_000_000 <= at < DELAY for at in tracker.missing.values())
+    assert tracker.asks(49_999_999, DELAY) == []
+    assert tracker.asks(DELAY, DELAY) == [2, 3]
+    assert tracker.asks(DELAY, DELAY) == []
+    assert tracker.next_ask() == 2 * DELAY
+    assert tracker.given_up(2)
+    assert not tracker.given_up(2)
+
+
+def test_a_gap_too_large_is_not_asked_for(tracker):
+    take(tracker, 1)
+    take(tracker, 3)
+    assert tracker.judge(5, 4 + GAP_LIMIT + 1) == FRESH
+    assert not tracker.open_gap(4 + GAP_LIMIT + 1, 0, DELAY)
+    assert tracker.missing == {}
+    assert take(tracker, 4 + GAP_LIMIT + 2) == FRESH
+
+
+def test_what_is_missing_has_a_limit(tracker):
+    take(tracker, 1)
+    for step in range(1, 9):
+        take(tracker, 1 + 200 * step)
+    assert len(tracker.missing) == MISSING_LIMIT
+    assert min(tracker.missing) > 1000  # the oldest were given up
+
+
+def test_one_in_ten_is_acknowledged_and_only_what_is_contiguous(tracker):
+    acknowledged = []
+    for number in range(1, 101):
+        take(tracker, number)
+        acknowledged.append(tracker.acknowledge(number))
+    due = [number for number in acknowledged if number]
+    assert len(due) == 10
+    assert {number % 10 for number in due} == {due[0] % 10}
+    take(tracker, 121)
+    assert tracker.acknowledge(121) == 0
+    for number in range(102, 121):
+        take(tracker, number)
+        tracker.acknowledge(number)
+    take(tracker, 101)
+    assert tracker.acknowledge(101) in range(112, 122)
+
+
+def test_the_random_numbers_are_reproducible_and_spread():
+    one, two = Random(1), Random(1)
+    drawn = [one.below(10) for _ in range(1000)]
+    assert drawn == [two.below(10) for _ in range(1000)]
+    assert set(drawn) == set(range(10))
+    assert Random(0).below(1 << 60) != 0
