@@ -14,13 +14,14 @@ import os
 
 from .address import Address, SendArp
 from .base import ANNOUNCEMENTS_NS, Agent, AgentError, InlineAgent, SpawnedAgent
+from .network import shared
 from .script import OCF_ROOT, Builtin, OcfAgent, Script, Unit, is_script, ocf_parameter_file, ocf_parameters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ANNOUNCEMENTS_NS", "Agent", "AgentError", "InlineAgent", "SpawnedAgent", "resolve"]
+__all__ = ["ANNOUNCEMENTS_NS", "Agent", "AgentError", "InlineAgent", "SpawnedAgent", "notices", "resolve"]
 
 _NAME_CHARACTERS = 64
 _INLINE = {"IPaddr": Address, "IPaddr2": Address, "IPv6addr": Address, "SendArp": SendArp}
@@ -36,6 +37,12 @@ _UNIT_DIRECTORIES = (
     "/lib/systemd/system",
 )
 _SYSTEMCTL = ("/usr/bin/systemctl", "/bin/systemctl")
+
+
+def notices() -> int:
+    """A descriptor that is readable when somebody changed this machine's links or addresses: the time to `restore` what
+    is held. It stays readable until `restore` (or any other method of an address agent) was called."""
+    return shared().fileno()
 
 
 def resolve(

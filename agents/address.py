@@ -191,6 +191,13 @@ class Address(InlineAgent):
         except OSError as error:
             raise AgentError(FAILURE, f"cannot announce {self.target.text}: {error.strerror}") from error
 
+    def restore(self) -> bool:
+        if self._target is None or not self.network.may_be_lost(self._target.address):
+            return False
+        absent = not self.status()
+        self.start()
+        return absent
+
     def status(self) -> bool:
         try:
             return bool(self._holding())

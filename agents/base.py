@@ -63,6 +63,10 @@ class InlineAgent(Agent):
     def announce(self) -> None:
         """Tell the neighbours once, now."""
 
+    def restore(self) -> bool:
+        """Start again what was started and has been taken away by somebody else. True: it had to be; announce it."""
+        return False
+
     def status(self) -> bool:
         raise NotImplementedError
 

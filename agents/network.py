@@ -108,22 +108,39 @@ class Network:
         self._notices = Netlink(netlink.RTMGRP_LINK | netlink.RTMGRP_IPV4_IFADDR | netlink.RTMGRP_IPV6_IFADDR)
         self._packets = PacketSocket()
         self._virtual: set[bytes] = set()  # addresses that we add and remove: they say nothing about the networks
+        self._held: set[bytes] = set()  # those that we have added
+        self._lost: set[bytes] = set()  # those of them that somebody else may have removed since
         self._changes = 0
 
     def close(self) -> None:
         for opened in (self._kernel, self._notices, self._packets):
             opened.close()
 
+    def fileno(self) -> int:
+        """Readable when links or addresses have changed; `changes` takes note of it."""
+        return self._notices.fileno()
+
     def changes(self) -> int:
         """A number that grows whenever somebody else changed links or addresses: what was found before is stale.
         (Not of an interface's settings: where those matter, ask for it anew.)"""
         events = self._notices.events()
-        if events is None or any(kind not in _OF_ADDRESSES or self._is_foreign(body) for kind, body in events):
+        if events is None:
             self._changes += 1
+            self._lost |= self._held
+            return self._changes
+        for kind, body in events:
+            local = Assigned(body).local if kind in _OF_ADDRESSES else b""
+            if local not in self._virtual:
+                self._changes += 1
+            elif kind == netlink.RTM_DELADDR and local in self._held:
+                self._lost.add(local)
         return self._changes
 
-    def _is_foreign(self, body: bytes) -> bool:
-        return Assigned(body).local not in self._virtual
+    def may_be_lost(self, address: bytes) -> bool:
+        """Whether an address that we have added may be gone again: the administrator deleted it, or the one that it
+        was a secondary of, or its interface."""
+        self.changes()
+        return address in self._lost
 
     def interface(self, which: str | int) -> Interface | None:
         """As it is now, by name or index. None: there is no such interface."""
@@ -192,7 +209,7 @@ class Network:
         broadcast: bytes | None = None,
         label: str | None = None,
     ) -> None:
-        """Success too where it is there already."""
+        """Success too where it is there already; then for good, if it was there for a time only."""
         self._virtual.add(address)
         if len(address) == 4:
             body = _ADDRESS.pack(AF_INET, prefix, 0, 0, interface.index)
@@ -201,19 +218,23 @@ class Network:
                 body += attribute(_IFA_BROADCAST, broadcast)
             body += attribute(_IFA_LABEL, (label or interface.name).encode("utf-8", "surrogateescape") + bytes(1))
         else:
-            body = _ADDRESS.pack(AF_INET6, prefix, _IFA_F_NODAD, 0, interface.index)
+            body = _ADDRESS.pack(AF_INET6, prefix, 0, 0, interface.index)
             # No duplicate address detection: it would keep the address unusable for a second or more, and find the dead
             # peer's at best. Never preferred: the machine's own traffic keeps its own address as the source.
             body += attribute(_IFA_ADDRESS, address) + attribute(_IFA_FLAGS, _U32.pack(_IFA_F_NODAD))
             body += attribute(_IFA_CACHEINFO, _LIFETIMES.pack(0, _FOREVER_S, 0, 0))
-        flags = netlink.NLM_F_CREATE | netlink.NLM_F_EXCL
+        flags = netlink.NLM_F_CREATE | netlink.NLM_F_REPLACE
         refused = self._kernel.execute([(netlink.RTM_NEWADDR, flags, body)])[0]
-        if refused is not None and refused.errno != errno.EEXIST:
+        if refused is not None:
             raise refused
+        self._held.add(address)
+        self._lost.discard(address)
 
     def remove(self, interface: Interface, address: bytes, prefix: int) -> bool:
         """False: it was not there. The other addresses of the interface stay as they are."""
         self._virtual.add(address)
+        self._held.discard(address)
+        self._lost.discard(address)
         family = AF_INET if len(address) == 4 else AF_INET6
         body = _ADDRESS.pack(family, prefix, 0, 0, interface.index)
         body += attribute(_IFA_LOCAL, address) + attribute(_IFA_ADDRESS, address)

@@ -289,6 +289,15 @@ def test_stop_succeeds_when_the_interface_is_gone(node):
     assert not agent.status()
 
 
+@pytest.mark.parametrize(("static", "virtual"), [("10.0.0.1/24", "10.0.0.254/24"), ("fd00::1/64", "fd00::fe/64")])
+def test_an_address_that_was_there_for_a_time_stays_for_good(node, static, virtual):
+    node.set(static)
+    node.set(virtual, preferred_lft=30, valid_lft=60)
+    assert node.addresses()[virtual]["valid"] <= 60
+    node.agent(virtual).start()
+    assert node.addresses()[virtual]["valid"] == 0xFFFFFFFF
+
+
 # Which interface
 
 
@@ -338,10 +347,17 @@ def test_an_address_of_ours_does_not_say_where_it_belongs(world):
     node.set("10.0.0.1/24", "eth0")
     node.set("10.0.0.254/28", "eth1")
     agent = node.agent("10.0.0.254")
-    agent.stop()
     agent.start()
     assert "10.0.0.254/24" in node.addresses("eth0")
-    assert not node.addresses("eth1")
+
+
+def test_where_there_is_no_address_at_all(node):
+    node.ip.flush_addr(index=1)
+    agent = node.agent("10.0.0.254")
+    with pytest.raises(AgentError, match="no connected route"):
+        agent.prepare()
+    assert not agent.status()
+    agent.stop()
 
 
 def test_prepare_reports_what_start_then_finds(node):
@@ -365,10 +381,10 @@ def test_prepare_reports_what_start_then_finds(node):
 def test_a_network_that_moved_since_it_was_prepared_is_followed(world):
     """As when the administrator puts an interface into a bridge and the address on the bridge."""
     node, peer = world
+    cable(node, "eth1", peer, "lan1", "02:00:00:00:00:03", "02:00:00:00:00:04")
     node.set("10.0.0.1/24", "eth0")
     agent = node.agent("10.0.0.254")
     agent.prepare()
-    cable(node, "eth1", peer, "lan1", "02:00:00:00:00:03", "02:00:00:00:00:04")
     node.ip.addr("del", index=node.index("eth0"), address="10.0.0.1", prefixlen=24)
     node.set("10.0.0.1/25", "eth1")
     node.set("10.0.0.129/25", "eth1")
@@ -392,7 +408,22 @@ def test_an_interface_made_anew_is_found_again(world, capture):
     assert all(frame[6:12] == bytes.fromhex("020000000009") == frame[22:28] for frame in arp.frames(2))
 
 
-def test_more_notices_than_a_socket_holds_are_not_a_problem(node):
+@pytest.mark.parametrize(("static", "virtual"), [("10.0.0.1/24", "10.0.0.254"), ("fd00::1/64", "fd00::fe")])
+def test_our_own_changes_are_no_news(node, static, virtual):
+    """Else a take-over of many addresses would look the network over for each of them."""
+    node.set(static)
+    agent = node.agent(virtual)
+    agent.prepare()
+    before = node.network.changes()
+    agent.start()
+    assert node.network.changes() == before
+    node.set(static.replace("1/", "3/"))
+    until(lambda: node.network.changes() > before)  # (the kernel tells of an IPv6 address when it gets round to it)
+
+
+def test_more_notices_than_a_socket_holds_lose_nothing(world):
+    node, peer = world
+    cable(node, "eth1", peer, "lan1", "02:00:00:00:00:03", "02:00:00:00:00:04")
     node.set("10.0.0.1/24")
     agent = node.agent("10.0.0.254")
     agent.prepare()
@@ -404,10 +435,11 @@ def test_more_notices_than_a_socket_holds_are_not_a_problem(node):
         other.add(eth0, address, 32)
         other.remove(eth0, address, 32)
     other.close()
-    before = node.network.changes()
+    # the notices of these are lost
+    node.ip.addr("del", index=node.index("eth0"), address="10.0.0.1", prefixlen=24)
+    node.set("10.0.0.1/24", "eth1")
     agent.start()
-    assert "10.0.0.254/24" in node.addresses()
-    assert before > 0
+    assert "10.0.0.254/24" in node.addresses("eth1")
 
 
 def test_a_thousand_addresses(node):
@@ -470,6 +502,40 @@ def test_the_administrators_address_survives(node, order, argument, promotes):
     agent.start()  # and once more, the other way round
     agent.stop()
     assert sorted(node.addresses()) == own
+
+
+@pytest.mark.parametrize(("static", "virtual"), [("10.0.0.252/24", "10.0.0.254/24"), ("fd00::252/64", "fd00::254/64")])
+def test_an_address_that_somebody_took_away_is_restored(node, static, virtual):
+    """`ip addr flush` and the like. For IPv4 it is enough to delete the administrator's: ours is its secondary."""
+    node.set(static)
+    agent = node.agent(virtual)
+    assert not agent.restore(), "never started"
+    agent.start()
+    assert not agent.restore()
+    assert not select.select([node.network.fileno()], [], [], 0)[0]
+    node.ip.flush_addr(index=node.index("eth0"))
+    assert select.select([node.network.fileno()], [], [], 10)[0]
+    with pytest.raises(AgentError, match="no connected route"):
+        node.agent(virtual.split("/")[0]).restore() or agent.restore()
+    node.set(static)
+    assert select.select([node.network.fileno()], [], [], 10)[0]
+    assert agent.restore()
+    assert sorted(node.addresses()) == [static, virtual]
+    assert not agent.restore()
+    agent.stop()
+    node.set(virtual)
+    node.ip.flush_addr(index=node.index("eth0"))
+    assert not agent.restore(), "stopped"
+    assert not node.addresses()
+
+
+def test_what_was_only_perhaps_taken_away_is_left_as_it_is(node):
+    node.set("10.0.0.252/24")
+    agent = node.agent("10.0.0.254")
+    agent.start()
+    node.network._lost |= node.network._held  # as after more notices than could be kept
+    assert not agent.restore()
+    assert not node.network.may_be_lost(agent.target.address)
 
 
 def test_virtual_addresses_survive_each_other(node):

@@ -76,6 +76,14 @@ def test_output_comes_line_by_line_with_the_name_and_before_the_end(daemon):
     assert {event[1] for event in daemon.events[:-1]} == {"web"}
 
 
+def test_what_was_written_last_comes_before_the_end_though_the_end_is_seen_first(daemon):
+    daemon.script(1, "echo last words")
+    child = daemon.children._running[1]
+    daemon.poller.remove(child.pipes[0].fd)
+    daemon.until(lambda: daemon.ended(1))
+    assert daemon.events == [("line", "script", "last words"), ("exit", 1, 0, "")]
+
+
 def test_success_needs_no_words_and_a_signal_is_told(daemon):
     assert daemon.run(1, "exit 0")[:2] == (0, "")
     assert daemon.run(2, "kill -TERM $$")[:2] == (128 + signal.SIGTERM, "killed by signal 15")
