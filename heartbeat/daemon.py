@@ -83,7 +83,7 @@ class _Daemon:
             self._loop.log.write(WARN, warning)
         self._wire = Wire(config, paths.lock_dir, self._loop)
         self._executor = Executor(config, paths.run_dir, self._loop, self._wire)
-        self._uuid = persist.node_uuid(paths.state_dir, config.uuid_from, config.node)
+        self._uuid = persist.node_uuid(paths.state_dir, config.uuid_from, config.node, warn=self._warn)
         self._respawner = Respawner(config, self._loop)
 
     # --- start
@@ -97,7 +97,10 @@ class _Daemon:
             self._loop.log.write(ERROR, "not started: no medium could be opened")
             return EXIT_PERMISSION if any(map(busy_elsewhere, errors)) else EXIT_FAILURE
         self._become_punctual()
-        generation = persist.next_generation(self._paths.state_dir, config.generation_method, int(time.time()))
+        generation = persist.next_generation(
+            self._paths.state_dir, config.generation_method, int(time.time()), run_dir=self._paths.run_dir,
+            warn=self._warn,
+        )  # fmt: skip
         self._loop.log.write(INFO, f"heartbeat starting on {config.node}, generation {generation}")
         now = self._loop.now()
         self._cluster = Cluster(

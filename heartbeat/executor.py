@@ -55,7 +55,7 @@ class Executor:
         self._loop = loop
         self._wire = wire
         self._children = Children(loop.poller, loop.log.output, self._child_exited)
-        self._held = HeldGroups(run_dir)
+        self._held = HeldGroups(run_dir, lambda text: loop.log.write(WARN, text))
         self._agents: dict[Resource, Agent | None] = {}
         self._serial = 0  # keys of children that nobody waits for
         # runs whose `status` is asked first: what to do when it has answered

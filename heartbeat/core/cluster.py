@@ -236,11 +236,11 @@ class Cluster:
         return self._standby.give(machines, kind)
 
     def _peer_dead(self, peer: Peer) -> None:
-        now = self._outbox.now
-        self._failover = {
-            "peer": peer.name, "last_heard_ns": peer.last_status_ns or None, "declared_dead_ns": now,
-            "completed_ns": None,
-        }  # fmt: skip
+        if peer.heard:
+            self._failover = {
+                "peer": peer.name, "last_heard_ns": peer.last_status_ns or None,
+                "declared_dead_ns": self._outbox.now, "completed_ns": None,
+            }  # fmt: skip
         self._standby.peer_lost(f"{peer.name} is gone")
         self._resources.peer_dead()
 

@@ -13,9 +13,9 @@ NUMBERS = st.one_of(
     st.just(""),
     st.integers(0, 300).map(lambda number: f"{number:x}"),
 )
-KINDS = st.sampled_from(
-    ["status", "shutdone", "ask_resources", "hb_takeover", "reqnodes", "repnodes", "resource", "starting", "NS_ackmsg", "NS_rexmit", "NS_nak_rexmit", "NS_x", "ip-request", "unknown"]
-)
+NUMBERED = ["status", "shutdone", "ask_resources", "hb_takeover", "reqnodes", "repnodes", "resource", "unknown"]
+PROTOCOL = ["NS_ackmsg", "NS_rexmit", "NS_nak_rexmit", "NS_x"]
+KINDS = st.sampled_from([*NUMBERED, *PROTOCOL])
 VALUES = {
     "t": KINDS,
     "src": st.sampled_from([JULIUS, CAESAR, "nobody", "", "\N{SNOWMAN}"]),

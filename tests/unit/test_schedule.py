@@ -40,19 +40,30 @@ def test_a_callback_may_set_and_cancel():
 
 
 def test_groups_that_a_dead_run_had_started_are_known_to_the_next(tmp_path):
-    first = HeldGroups(str(tmp_path))
+    warned = []
+    first = HeldGroups(str(tmp_path), warned.append)
     assert first.read() == set()
     first.add("IPaddr::10.0.0.254")
     first.add("a key with blanks")
-    second = HeldGroups(str(tmp_path))
+    second = HeldGroups(str(tmp_path), warned.append)
     assert second.read() == {"IPaddr::10.0.0.254", "a key with blanks"}
     second.add("another")  # and dies before it has cleaned up
-    third = HeldGroups(str(tmp_path))
+    third = HeldGroups(str(tmp_path), warned.append)
     assert len(third.read()) == 3
     third.clear()
     assert os.listdir(tmp_path) == []
-    assert HeldGroups(str(tmp_path)).read() == set()
+    assert HeldGroups(str(tmp_path), warned.append).read() == set()
     third.clear()
+    assert warned == []
+
+
+def test_a_record_that_cannot_be_written_is_said_once_and_holds_up_nothing(tmp_path):
+    warned = []
+    held = HeldGroups(str(tmp_path / "absent"), warned.append)
+    held.add("a")
+    held.add("b")
+    held.clear()
+    assert len(warned) == 1
 
 
 def test_lateness_keeps_the_worst_and_the_newest_percentile():
