@@ -22,7 +22,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import stat
 import sys
 import termios
 
@@ -118,7 +117,6 @@ class Line:
     def open(self) -> None:
         self._reset()
         try:
-            _require_character_device(self.device)
             self._lock()
             self._fd = self._connect()
             claim(self._fd)
@@ -208,7 +206,10 @@ class Line:
     def quiet(self, now: int) -> bool:
         if self._rest or self._outbox or self._greeting == ON or now < self._clear_at:
             return False
-        return self._fd < 0 or not self._unsent()
+        try:
+            return self._fd < 0 or not self._unsent()
+        except OSError:
+            return True  # it hung up: nothing more will leave
 
     def flush(self, now: int) -> None:
         # Each step either moves `_wake_at` beyond now or brings the frame one stage on, so this ends.
@@ -326,17 +327,11 @@ def set_up(fd: int, baud: int) -> None:
     cc[termios.VTIME] = 1
     speed = SPEEDS[baud]
     # not TCSAFLUSH: it waits until the output has left
-    termios.tcflush(fd, termios.TCIOFLUSH)
     termios.tcsetattr(fd, termios.TCSANOW, [iflag, oflag, cflag, lflag, speed, speed, cc])
     if termios.tcgetattr(fd)[4:6] != [speed, speed]:
         # tcsetattr succeeds if it could make *any* of the changes
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
     termios.tcflush(fd, termios.TCIOFLUSH)
-
-
-def _require_character_device(device: str) -> None:
-    if not stat.S_ISCHR(os.stat(device).st_mode):
-        raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
 
 
 def _errno(error: BaseException | None) -> int:

@@ -407,6 +407,51 @@ def test_hang_up_is_an_error_and_the_port_can_be_opened_again_when_it_is_back(ba
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENODEV, errno.ENXIO])
+def test_an_adapter_that_is_pulled_out_is_an_error_wherever_it_is_met(backend, number, port, opened, monkeypatch):
+    """A pty hangs up with an empty read; a driver may say it by errors, of any of its calls."""
+    medium = opened(backend, port.device)
+    medium.send(frame_of("1"), STATUS, START)
+    now = run_out(medium)
+
+    def fail(*arguments):
+        raise OSError(number, os.strerror(number))
+
+    def fail_in_termios(*arguments):
+        raise termios.error(number, os.strerror(number))
+
+    medium.send(frame_of("2"), STATUS, now)
+    medium.send(frame_of("3"), STATUS, now)
+    due = medium.deadline()
+    monkeypatch.setattr(line_module, "os", Patched(os, read=fail, write=fail))
+    attempts = [medium.receive, lambda: medium.flush(due)]
+    monkeypatch.setattr(line_module, "termios", Patched(termios, tcflush=fail_in_termios))
+    for attempt in attempts:
+        with pytest.raises(OSError, match="hung up") as caught:
+            attempt()
+        assert caught.value.errno == number
+    monkeypatch.setattr(line_module, "os", os)
+    medium.flush(due)
+    medium.send(frame_of("4"), STATUS, due)
+    monkeypatch.setattr(line_module, "fcntl", Patched(fcntl, ioctl=fail))
+    with pytest.raises(OSError, match="hung up"):
+        run_out(medium, due)
+    medium.close()
+    assert medium.fileno() == -1
+    assert medium.quiet(due)
+
+
+def test_a_port_that_hung_up_is_quiet(bench, monkeypatch):
+    it = bench()
+
+    def fail(*arguments):
+        raise OSError(errno.EIO, "gone")
+
+    monkeypatch.setattr(line_module, "fcntl", Patched(fcntl, ioctl=fail))
+    assert it.line.quiet(it.now)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_far_end_that_does_not_read_never_blocks_us_and_finds_the_newest_status(backend, port, opened):
     """A pty that nobody reads takes some 12,000 octets and then nothing, as a UART whose CTS is down."""
     medium = opened(backend, port.device, baud=115200)
@@ -697,8 +742,9 @@ def test_what_is_urgent_waits_for_one_frame_at_most_and_the_newest_status_goes_l
     assert it.line.dropped == 2
 
 
-def test_a_frame_larger_than_the_queue_goes_in_pieces_without_a_pause_or_a_guest(bench):
-    it = bench(capacity=512)
+@pytest.mark.parametrize("tells", [True, False], ids=["a port that tells its queue", "one that does not"])
+def test_a_frame_larger_than_the_queue_goes_in_pieces_without_a_pause_or_a_guest(bench, tells):
+    it = bench(capacity=512, tells=tells)
     begun = it.now
     it.send(frame_of("large", 5000), NORMAL)
     it.send(frame_of("urgent"), URGENT)
@@ -710,12 +756,13 @@ def test_a_frame_larger_than_the_queue_goes_in_pieces_without_a_pause_or_a_guest
     it.rest()
     assert frames_in(it.uart.wire) == ["large", "urgent", "status"]
     assert it.uart.wire == frame_of("large", 5000) + frame_of("urgent") + frame_of("status")
+    assert [queued for _, data, queued in it.uart.writes if data.startswith(b">>>")] == [0, 0, 0]
 
 
 def test_a_slower_line_than_stated_is_waited_for(bench):
     """The driver's queue says so: an adapter that rounds the speed, a peer that holds CTS down now and then."""
     it = bench()
-    it.uart.octet_ns *= 3
+    it.uart.octet_ns *= 20
     for number in range(6):
         it.send(frame_of(f"{number}", 200), NORMAL)
     it.rest()
@@ -745,6 +792,32 @@ def test_a_line_that_does_not_move_costs_the_frame_and_the_next_resynchronises(b
     assert frames_in(it.uart.wire)[-1] == "4"
     assert it.uart.wire.endswith(RESYNC + frame_of("4", 200))
     assert len(frames_in(it.uart.wire)) + it.line.dropped == 4
+
+
+def test_the_stall_is_over_exactly_when_its_time_is(bench):
+    """A long frame of which little has left: the next look would come much later than the end of the stall."""
+    it = bench(baud=9600)
+    it.send(frame_of("long", 4000), NORMAL)
+    it.send(frame_of("next"))
+    octet_ns = -(-10 * SECOND // 9600)
+    it.run(it.now + 100 * octet_ns)
+    it.uart.cts = False
+    due = it.line.deadline()
+    it.run(due)
+    assert it.line.deadline() == due + STALL_NS
+    it.run(due + STALL_NS - 1)
+    assert it.line.dropped == 0
+    it.run(due + STALL_NS)
+    assert it.line.dropped == 1
+    assert it.uart.queue == RESYNC + frame_of("next")
+
+
+def test_quiet_goes_by_time_where_the_port_does_not_tell(bench):
+    it = bench(tells=False)
+    it.send(frame_of("1", 200))
+    octet_ns = -(-10 * SECOND // 19200)
+    assert not it.line.quiet(it.now + 200 * octet_ns - 1)
+    assert it.line.quiet(it.now + 200 * octet_ns)
 
 
 def test_a_short_pause_of_the_peer_costs_nothing(bench):

@@ -15,7 +15,10 @@ from heartbeat.media.lock import LockFile, lock_name
 @pytest.fixture
 def living():
     """A process that lives for as long as the test."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+    argv = [sys.executable, "-c", "print(); input()"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
+        # until it runs, it bears the name of its parent
+        assert process.stdout.readline() == "\n"
         yield process.pid
         process.stdin.close()
 
@@ -81,6 +84,11 @@ def test_another_object_of_this_process_keeps_us_out(tmp_path):
     first.release()
     second.take()
     second.release()
+    # once released, a file with our own number is a leftover like any other
+    with open(second.path, "wb") as file:
+        file.write(b"%10d\n" % os.getpid())
+    first.take()
+    first.release()
 
 
 @pytest.mark.parametrize(
