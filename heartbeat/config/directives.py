@@ -210,7 +210,7 @@ def _logfacility(reader: Reader, line: int, word: str) -> None:
     if name == "none":
         reader.config.logfacility = None
     elif name in FACILITIES:
-        reader.config.logfacility = name
+        reader.config.logfacility = "auth" if name == "security" else name
         reader.log_targets += 1
     else:
         reader.refuse("logfacility", line, f"{shown(word)} is not known; write daemon, local0 to local7 or none")

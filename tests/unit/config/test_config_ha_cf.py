@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from heartbeat.config import Config, ConfigError, load, machine
-from heartbeat.config.directives import TABLE
+from heartbeat import log
+from heartbeat.config.directives import FACILITIES, TABLE
 from heartbeat.config.record import MediumConfig, Respawn
 from heartbeat.core.settings import FAILBACK_LEGACY, FAILBACK_OFF, FAILBACK_ON, MILLISECOND, SECOND
 
@@ -570,6 +571,14 @@ def test_logging(files: Files, lines: list[str], use_logd: bool, warned: bool) -
     config = files.load()
     assert config.use_logd == use_logd
     assert bool(config.warnings) == warned
+
+
+@pytest.mark.parametrize("word", FACILITIES)
+def test_facilities_are_the_logs(files: Files, word: str) -> None:
+    files.replace("logfacility", f"logfacility {word.upper()}")
+    facility = files.load().logfacility
+    assert facility in log.FACILITIES
+    assert facility == word or word == "security"
 
 
 def test_no_log_at_all(files: Files) -> None:
