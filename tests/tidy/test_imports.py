@@ -1,0 +1,151 @@
+"""Who may import whom, as docs/architecture.md has it. Imports for type checkers alone do not count."""
+
+import ast
+import sys
+
+import pytest
+from tidy.sources import ROOT, imports, imports_of, module_of, python_files, text
+
+# what imports nothing of ours: small parts that any other may use
+TOOLS = {
+    "heartbeat.paths",
+    "heartbeat.poller",
+    "heartbeat.schedule",
+    "heartbeat.lateness",
+    "heartbeat.held",
+    "heartbeat.pcap",
+}
+# the core's interface, with which everybody else speaks to it
+INTERFACE = {"heartbeat.core.actions", "heartbeat.core.events", "heartbeat.core.settings"}
+EVERYTHING = {"heartbeat", "_hbfast"}
+
+# part → packages and modules of ours that it may import, itself aside
+ALLOWED = {
+    "_hbfast": set(),
+    "heartbeat.core": {"_hbfast"},
+    "heartbeat.agents": {"heartbeat._kernel"},
+    "heartbeat.config": INTERFACE,
+    "heartbeat.media": INTERFACE,
+    "heartbeat.control": INTERFACE | TOOLS,
+    "heartbeat.children": INTERFACE | TOOLS,
+    "heartbeat.persist": INTERFACE | TOOLS,
+    "heartbeat.realtime": {"heartbeat._kernel"},
+    "heartbeat.report": INTERFACE,
+    "heartbeat.log": INTERFACE | TOOLS,
+    "heartbeat.loop": TOOLS,
+    "heartbeat.wire": INTERFACE | TOOLS | {"_hbfast", "heartbeat.media"},
+    "heartbeat.executor": INTERFACE | TOOLS | {
+        "heartbeat.agents", "heartbeat.children", "heartbeat.control", "heartbeat.log", "heartbeat.realtime",
+    },
+    "heartbeat.respawn": INTERFACE | TOOLS | {"heartbeat.children", "heartbeat.executor"},
+    "heartbeat.daemon": INTERFACE | TOOLS | {
+        "heartbeat.config", "heartbeat.control", "heartbeat.core.cluster", "heartbeat.executor", "heartbeat.log",
+        "heartbeat.loop", "heartbeat.media", "heartbeat.persist", "heartbeat.realtime", "heartbeat.report",
+        "heartbeat.respawn", "heartbeat.wire",
+    },
+    "heartbeat.decode": {"_hbfast", "heartbeat.config", "heartbeat.pcap"},
+    "heartbeat.clstatus": {"heartbeat.control", "heartbeat.log"},
+    "heartbeat.demo": EVERYTHING,
+    "heartbeat.cli": EVERYTHING,
+    "heartbeat.kernel_build": set(),
+    "heartbeat": set(),
+} | {tool: set() for tool in TOOLS}  # fmt: skip
+
+# of other people's packages, who may import which when it is loaded; in a function, who may load which later
+OTHERS = {"heartbeat.demo": {"pyroute2"}, "heartbeat.kernel_build": {"cffi"}, "heartbeat.media.serial": {"serial"}}
+OTHERS_LATER = {"heartbeat.config.advice": {"pyroute2"}}
+
+# agents that run as processes of their own; the rest runs inside the daemon
+SPAWNED_AGENTS = {"heartbeat.agents.delivery", "heartbeat.agents.__main__"}
+
+FILES = python_files("_hbfast", "heartbeat", "agents")
+
+
+def part_of(module: str) -> str:
+    """The longest row that the module belongs to."""
+    return max((part for part in ALLOWED if module == part or module.startswith(f"{part}.")), key=len)
+
+
+def is_ours(module: str) -> bool:
+    return module.partition(".")[0] in ("heartbeat", "_hbfast")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_imports_of_ours(name):
+    module = module_of(name)
+    part = part_of(module)
+    allowed = ALLOWED[part] | ({part} if part != "heartbeat" else set())
+    assert part != "heartbeat" or module == "heartbeat", f"{module} has no row in this file and docs/architecture.md"
+    for found in imports(name):
+        if not is_ours(found.module) or found.module == "heartbeat":  # which holds the version and nothing else
+            continue
+        assert any(found.within(package) for package in allowed), f"{name}:{found.line}: {part} imports {found.module}"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_imports_of_other_packages(name):
+    module = module_of(name)
+    for found in imports(name):
+        package = found.module.partition(".")[0]
+        if package in sys.stdlib_module_names or is_ours(found.module):
+            continue
+        permitted = {
+            each for row, packages in OTHERS.items() if (module + ".").startswith(row + ".") for each in packages
+        }
+        if found.lazy:
+            permitted |= OTHERS_LATER.get(module, set())
+        assert package in permitted, f"{name}:{found.line}: {module} imports {package}"
+
+
+@pytest.mark.parametrize("name", python_files("heartbeat/core"))
+def test_the_core_is_pure(name):
+    for found in imports(name):
+        assert found.module in ("__future__", "collections") or is_ours(found.module), f"{name}:{found.line}"
+
+
+@pytest.mark.parametrize("name", python_files("heartbeat/core", "agents"))
+def test_names_for_type_checkers_are_not_imported(name):
+    """`typing` costs 1.7 MB; a module that is loaded by the daemon does without it."""
+    if module_of(name) in SPAWNED_AGENTS:
+        return
+    assert not [found.line for found in imports(name) if found.module == "typing"]
+    assert "from typing import TYPE_CHECKING" not in text(name)
+
+
+def test_the_command_line_imports_nothing_of_ours_before_it_is_needed():
+    assert {found.module for found in imports("heartbeat/cli.py") if not found.lazy} == {"__future__", "os", "sys"}
+
+
+def test_the_compiled_parts_import_nothing_of_ours():
+    for source in sorted((ROOT / "_hbfast").glob("*.py[xi]")) + sorted((ROOT / "_hbfast").glob("*.px[di]")):
+        for number, line in enumerate(source.read_text().splitlines(), 1):
+            words = line.split()
+            if words[:1] in (["from"], ["import"], ["cimport"]):
+                assert words[1].partition(".")[0] != "heartbeat", f"{source.name}:{number}"
+
+
+def test_the_table_is_the_one_that_people_read():
+    section = text("docs/architecture.md").partition("## Who may import whom")[2].partition("\n## ")[0]
+    for part in ALLOWED:
+        name = part.removeprefix("heartbeat.")
+        assert name == "heartbeat" or f"`{name}`" in section or f"`{part}`" in section, f"{name} has no row"
+
+
+def test_a_forbidden_import_is_seen_wherever_it_hides():
+    """This file's own eyes: relative, in a function, as an attribute of a package, in the else of TYPE_CHECKING."""
+    program = """
+from . import network
+from ..core import group
+from heartbeat import daemon, __version__
+if TYPE_CHECKING:
+    import ssl
+else:
+    import asyncio
+def later():
+    import hashlib
+"""
+    found = {each.module: each.lazy for each in imports_of(ast.parse(program), "heartbeat.agents")}
+    assert found == {
+        "heartbeat.agents.network": False, "heartbeat.core.group": False, "heartbeat.daemon": False,
+        "heartbeat": False, "asyncio": False, "hashlib": True,
+    }  # fmt: skip
