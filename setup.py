@@ -13,10 +13,11 @@ from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
 MODE = os.environ.get("HEARTBEAT_BUILD", "release")
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 COMPILE, LINK, MACROS = {
     "release": (["-O2", "-g0"], ["-s"], [("Py_LIMITED_API", "0x030B0000")]),
     "debug": (["-O0", "-g"], [], [("CYTHON_TRACE_NOGIL", "1")]),
-    "asan": (["-O1", "-g", "-fsanitize=address,undefined"], ["-fsanitize=address,undefined"], []),
+    "asan": (["-O1", "-g", *SANITIZERS], SANITIZERS, []),
 }[MODE]
 KERNEL = "heartbeat/kernel_build.py"
 

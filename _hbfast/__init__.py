@@ -18,9 +18,11 @@ class _Constants:
     CO_ASYNC_GENERATOR = 512
 
 
-_stands_in = sys.modules.setdefault("inspect", _Constants) is _Constants  # type: ignore[arg-type]
+_loaded = "inspect" in sys.modules
+if not _loaded:
+    sys.modules["inspect"] = _Constants  # type: ignore[assignment]
 try:
     from _hbfast import auth, codec, wheel  # noqa: F401
 finally:
-    if _stands_in:
+    if not _loaded:
         del sys.modules["inspect"]
