@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -31,9 +32,13 @@ def play(*, json: bool, seed_times: bool) -> int:
     screen.begin(divisor)
     scenes: list[Scene] = []
     try:
-        for scene in _scenes(divisor, screen):
-            scenes.append(scene)
-            screen.show(scene)
+        with _world(divisor) as world:
+            stage = Stage(world, screen.draw)
+            for scene in stage.play():
+                scenes.append(scene)
+                screen.show(scene)
+                if scene.troubles:
+                    complain(scene, stage.logs())
     except OSError as error:
         print(f"heartbeat: {error}", file=sys.stderr)
         ok = False
@@ -43,14 +48,11 @@ def play(*, json: bool, seed_times: bool) -> int:
     return 0 if ok else 1
 
 
-def _scenes(divisor: int, screen: Screen | Report) -> Iterator[Scene]:
+@contextlib.contextmanager
+def _world(divisor: int) -> Iterator[World]:
     world = World(divisor)
     try:
-        stage = Stage(world, screen.draw)
-        for scene in stage.play():
-            yield scene
-            if scene.troubles:
-                complain(scene, stage.logs())
+        yield world
     finally:
         # a second Ctrl-C must not leave half a world behind
         for number in _ENDINGS:

@@ -16,6 +16,7 @@ of the looks taken here.
 
 from __future__ import annotations
 
+import subprocess
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -80,7 +81,7 @@ class Stage:
                 scene.holder = self.pair.holder()
                 if scene.holder != self._holder.name:
                     raise TroubleError(f"{self._holder.name} lost the group again")
-            except (TimeoutError, TroubleError) as trouble:
+            except (TimeoutError, subprocess.TimeoutExpired, TroubleError) as trouble:
                 scene.troubles.append(str(trouble))
             yield scene
             if scene.troubles:
