@@ -133,6 +133,7 @@ class Address(InlineAgent):
         self._target: Target | None = None
         self._place: tuple[Interface, int] | None = None  # where `start` puts it: interface and prefix
         self._found_at = -1  # Network.changes() when _place was found
+        self._held: list[tuple[int, int]] = []  # where `start` has put it: index and prefix; more if the network moved
 
     @property
     def network(self) -> Network:
@@ -166,33 +167,44 @@ class Address(InlineAgent):
             self._place = None
             text = f"cannot add {target.text}/{prefix} to {interface.name}: {error.strerror}"
             raise AgentError(FAILURE, text) from error
+        self._hold(interface, prefix)
+
+    def _hold(self, interface: Interface, prefix: int) -> None:
+        place = (interface.index, prefix)
+        if place in self._held:
+            self._held.remove(place)
+        self._held.append(place)
 
     def stop(self) -> None:
+        held, self._held = self._held, []
         try:
             target = self.target
         except AgentError:
             return  # what cannot be started is not running
         try:
-            if self._place is not None:
-                interface = self.network.interface(self._place[0].index)
-                if interface is not None and self.network.remove(interface, target.address, self._place[1]):
-                    return
+            as_expected = bool(held)
+            for index, prefix in held:
+                interface = self.network.interface(index)
+                if interface is None or not self.network.remove(interface, target.address, prefix):
+                    as_expected = False
+            if as_expected:
+                return
             for interface, prefix in self._holding():
                 self.network.remove(interface, target.address, prefix)
         except OSError as error:
             raise AgentError(FAILURE, f"cannot remove {target.text}: {error.strerror}") from error
 
     def announce(self) -> None:
-        located, _ = self._locate()
+        index = self._held[-1][0] if self._held else self._locate()[0].index
         try:
-            interface = self.network.interface(located.index)
+            interface = self.network.interface(index)
             if interface is not None:
                 self.network.announce(interface, self.target.address)
         except OSError as error:
             raise AgentError(FAILURE, f"cannot announce {self.target.text}: {error.strerror}") from error
 
     def restore(self) -> bool:
-        if self._target is None or not self.network.may_be_lost(self._target.address):
+        if not self._held or not self.network.may_be_lost(self.target.address):
             return False
         absent = not self.status()
         self.start()
@@ -257,10 +269,6 @@ class Address(InlineAgent):
 class SendArp(Address):
     """Announces an address for as long as the group is held, without setting it: ip/nic."""
 
-    def __init__(self, name: str, arguments: Sequence[str], shared: Network | None = None) -> None:
-        super().__init__(name, arguments, shared)
-        self._held = False
-
     @property
     def target(self) -> Target:
         if self._target is None:
@@ -272,14 +280,16 @@ class SendArp(Address):
         return self._target
 
     def start(self) -> None:
-        self._locate()
-        self._held = True
+        self._hold(*self._locate())
 
     def stop(self) -> None:
-        self._held = False
+        self._held = []
+
+    def restore(self) -> bool:
+        return False
 
     def status(self) -> bool:
-        return self._held
+        return bool(self._held)
 
     def _search(self) -> tuple[Interface, int]:
         nic = self.target.nic

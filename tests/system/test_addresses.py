@@ -394,6 +394,29 @@ def test_a_network_that_moved_since_it_was_prepared_is_followed(world):
     assert sorted(node.addresses("eth1")) == ["10.0.0.1/25", "10.0.0.129/25"]
 
 
+def test_a_network_that_moved_while_the_address_was_held(world, capture):
+    """It is announced where it is, follows when it is started again, and leaves nothing behind."""
+    node, peer = world
+    cable(node, "eth1", peer, "lan1", "02:00:00:00:00:03", "02:00:00:00:00:04")
+    node.set("10.0.0.1/24", "eth0")
+    agent = node.agent("10.0.0.254")
+    agent.start()
+    node.sysctl("ipv4/conf/eth0/promote_secondaries", 1)
+    node.ip.addr("del", index=node.index("eth0"), address="10.0.0.1", prefixlen=24)
+    node.set("10.0.0.1/24", "eth1")
+    arp = capture(peer, "lan0", 0x0806)
+    agent.announce()
+    assert len(arp.frames(2)) == 2
+    agent.start()
+    assert "10.0.0.254/24" in node.addresses("eth1")
+    other = capture(peer, "lan1", 0x0806)
+    agent.announce()
+    assert len(other.frames(2)) == 2
+    agent.stop()
+    assert list(node.addresses("eth1")) == ["10.0.0.1/24"]
+    assert not node.addresses("eth0")
+
+
 def test_an_interface_made_anew_is_found_again(world, capture):
     node, peer = world
     node.set("10.0.0.1/24")
@@ -511,12 +534,14 @@ def test_an_address_that_somebody_took_away_is_restored(node, static, virtual):
     agent = node.agent(virtual)
     assert not agent.restore(), "never started"
     agent.start()
+    other = node.agent(virtual)  # of another group, say, and not started
+    other.prepare()
     assert not agent.restore()
     assert not select.select([node.network.fileno()], [], [], 0)[0]
     node.ip.flush_addr(index=node.index("eth0"))
     assert select.select([node.network.fileno()], [], [], 10)[0]
     with pytest.raises(AgentError, match="no connected route"):
-        node.agent(virtual.split("/")[0]).restore() or agent.restore()
+        other.restore() or agent.restore()
     node.set(static)
     assert select.select([node.network.fileno()], [], [], 10)[0]
     assert agent.restore()
