@@ -5,7 +5,7 @@ run time only `_cffi_backend` is loaded (0.4 MB; parsing declarations at run tim
 alone; the wheel leaves this file out. Everyone who imports `heartbeat._kernel` has a way to do without it.
 """
 
-import cffi
+import cffi  # type: ignore[import-untyped]
 
 ffibuilder = cffi.FFI()
 
