@@ -62,6 +62,7 @@ class Stage:
         self.pair = Pair(world)
         self.pair.meanwhile = self._draw_nodes
         self._holder, self._other = self.pair.nodes
+        self._playing = ""
 
     def play(self) -> Iterator[Scene]:
         """Each scene when it is over; the last one has troubles, or all went well."""
@@ -76,6 +77,7 @@ class Stage:
         )
         for name, act in scenes:
             scene = Scene(name)
+            self._playing = name
             try:
                 act(scene)
                 scene.holder = self.pair.holder()
@@ -206,7 +208,7 @@ class Stage:
         marks = [f"{node.name} {'○◐●'[held[node.name]] if node.on else '✗'}" for node in self.pair.nodes]
         latest_ns = self.pair.pings[0].track.latest_arrival()
         ago = f"{(now_ns() - latest_ns) / SECOND:.1f} s ago" if latest_ns else "not yet"
-        self._draw(f"{'   '.join(marks)}   {self.pair.site.lan_address} last answered {ago}")
+        self._draw(f"{self._playing:14} {'   '.join(marks)}   {self.pair.site.lan_address} last answered {ago}")
 
 
 class TroubleError(Exception):

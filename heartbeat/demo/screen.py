@@ -33,7 +33,7 @@ class Screen:
         now_s = time.monotonic()
         if self._terminal and now_s - self._drawn_s > _REDRAW_S:
             self._drawn_s = now_s
-            sys.stdout.write(f"{_ERASE}  {text}")
+            sys.stdout.write(f"{_ERASE}{text}")
             sys.stdout.flush()
 
     def show(self, scene: Scene) -> None:
