@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ANNOUNCEMENTS_NS", "Agent", "AgentError", "InlineAgent", "SpawnedAgent", "notices", "resolve"]
+__all__ = ["ANNOUNCEMENTS_NS", "Agent", "AgentError", "InlineAgent", "SpawnedAgent", "notices", "resolve", "take_notices"]
 
 _NAME_CHARACTERS = 64
 _INLINE = {"IPaddr": Address, "IPaddr2": Address, "IPv6addr": Address, "SendArp": SendArp}
@@ -41,8 +41,13 @@ _SYSTEMCTL = ("/usr/bin/systemctl", "/bin/systemctl")
 
 def notices() -> int:
     """A descriptor that is readable when somebody changed this machine's links or addresses: the time to `restore` what
-    is held. It stays readable until `restore` (or any other method of an address agent) was called."""
+    is held. It stays readable until `take_notices` (or any method of an address agent) was called."""
     return shared().fileno()
+
+
+def take_notices() -> None:
+    """Read what `notices` has; `restore` knows of it."""
+    shared().changes()
 
 
 def resolve(

@@ -57,6 +57,7 @@ class Executor:
         self._children = Children(loop.poller, loop.log.output, self._child_exited)
         self._held = HeldGroups(run_dir, lambda text: loop.log.write(WARN, text))
         self._agents: dict[Resource, Agent | None] = {}
+        self._addresses: dict[Resource, InlineAgent] = {}  # started, not stopped
         self._serial = 0  # keys of children that nobody waits for
         # runs whose `status` is asked first: what to do when it has answered
         self._asking: dict[int, tuple[RunAgent, SpawnedAgent]] = {}
@@ -70,6 +71,7 @@ class Executor:
             Reboot: self._reboot,  # type: ignore[dict-item]
         }
         self.configure(config)
+        loop.poller.add(agents.notices(), self._addresses_changed)
 
     def do(self, action: Action, now: int) -> None:
         self._actions[type(action)](action, now)
@@ -86,6 +88,9 @@ class Executor:
             for resource in group.resources:
                 agent = known.get(resource) or self._find(resource)
                 self._agents[resource] = agent
+                if isinstance(agent, agents.SpawnedAgent) and resource.name == "MailTo":
+                    # it may hold a password, so no other child is told
+                    agent.environment["HA_mailserver"] = config.mailserver
         # what a removed resource still needs to be stopped with
         for resource, agent in known.items():
             self._agents.setdefault(resource, agent)
@@ -168,33 +173,48 @@ class Executor:
             self._loop.push(AgentExited(run, code, detail))
 
     def _run_inline(self, agent: InlineAgent, action: RunAgent, now: int) -> None:
-        key = ("announce", action.resource)
+        resource = action.resource
         try:
             if action.verb == START:
+                self._addresses[resource] = agent
                 agent.start()
-                self._announce(agent, key, self._loop.now(), 0)
+                self._announce(resource, agent)
             elif action.verb == STOP:
-                self._loop.schedule.cancel(key)
+                self._addresses.pop(resource, None)
+                self._loop.schedule.cancel(("announce", resource))
                 agent.stop()
             else:
-                self._announce(agent, key, self._loop.now(), 0)
+                self._announce(resource, agent)
         except agents.AgentError as error:
             self._done(action.run, error.code or 1, error.text)
         else:
             self._done(action.run, 0, "")
 
-    def _announce(self, agent: InlineAgent, key: tuple[str, Resource], since: int, index: int) -> None:
-        """Now, and again while the address is held."""
-        times_ns = agent.announcements_ns
-        if index >= len(times_ns):
-            return
-        try:
-            agent.announce()
-        except agents.AgentError as error:
-            self._loop.log.write(WARN, f"{key[1].word}: {error.text}")
-        if index + 1 < len(times_ns):
-            due = since + times_ns[index + 1] // self._config.divisor
-            self._loop.schedule.at(due, key, lambda now: self._announce(agent, key, since, index + 1))
+    def _announce(self, resource: Resource, agent: InlineAgent) -> None:
+        """Tell the neighbours now, and again while the address is held."""
+        since = self._loop.now()
+
+        def tell(index: int) -> None:
+            try:
+                agent.announce()
+            except agents.AgentError as error:
+                self._loop.log.write(WARN, f"{resource.word}: {error.text}")
+            if index + 1 < len(agent.announcements_ns):
+                due = since + agent.announcements_ns[index + 1] // self._config.divisor
+                self._loop.schedule.at(due, ("announce", resource), lambda now: tell(index + 1))
+
+        tell(0)
+
+    def _addresses_changed(self, events: int) -> None:
+        """Somebody changed this machine's links or addresses: what was taken from us is set again."""
+        agents.take_notices()
+        for resource, agent in self._addresses.items():
+            try:
+                if agent.restore():
+                    self._loop.log.write(WARN, f"{resource.word}: somebody removed it: set again")
+                    self._announce(resource, agent)
+            except agents.AgentError as error:
+                self._loop.log.write(ERROR, f"{resource.word}: somebody removed it: {error.text}")
 
     def _run_child(self, agent: SpawnedAgent, action: RunAgent) -> None:
         run = action.run
@@ -250,7 +270,6 @@ def environment(config: Config) -> dict[str, str]:
         "HA_CURHOST": config.node,
         "HA_DIR": config.directory,
         "HA_FUNCS": f"{config.directory}/shellfuncs",
-        "HA_mailserver": config.mailserver,
         "HEARTBEAT_TIME_DIVISOR": str(config.divisor),
     }
     for name in ("LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"):
