@@ -265,9 +265,33 @@ def _decode(paths: Paths, argv: list[str]) -> int:
     if not arguments.words:
         raise UsageError("decode needs a file")
     from heartbeat import decode
+    from heartbeat.config import ConfigError
 
-    keys = arguments.flags.get("--authkeys")
+    path = arguments.flags.get("--authkeys")
+    try:
+        keys = None if path is None else _keys(path)
+    except ConfigError as error:
+        for line in error.errors:
+            print(line, file=sys.stderr)
+        return FAILED
     return decode.main(arguments.words, keys, sys.stdout)
+
+
+def _keys(path: str) -> dict[int, tuple[str, bytes]]:
+    """The keys of an authkeys file, whoever may read it: a capture is often looked at elsewhere. ConfigError."""
+    from heartbeat.config import ConfigError
+    from heartbeat.config.authkeys import Keys
+    from heartbeat.config.lines import LINE_MAX, read, text_lines
+    from heartbeat.config.problems import Problems
+
+    problems = Problems(path)
+    found = read(problems, "name the file of the keys that the capture was signed with")
+    keys = Keys(problems)
+    if found is not None:
+        keys.read(text_lines(found[0], problems, line_max=LINE_MAX, encoding="latin-1"))
+    if problems.errors():
+        raise ConfigError(problems.errors())
+    return keys.keys
 
 
 def _demo(paths: Paths, argv: list[str]) -> int:

@@ -202,10 +202,19 @@ def test_run(heartbeat, others):
     assert others == [("run", "/a", 1), ("run", "/a", 50), ("run", "/a", 1000)]
 
 
-def test_decode(heartbeat, others):
+def test_decode(heartbeat, others, tmp_path):
+    keys, bad = tmp_path / "keys", tmp_path / "bad"
+    keys.write_text("auth 1\n1 sha1 secret\n")
+    keys.chmod(0o644)
+    bad.write_text("1 rot13 secret\n")
     assert heartbeat("decode a b") == (1, "{}\n", "")
-    assert heartbeat("decode --authkeys k a")[0] == 1
-    assert others == [("decode", ["a", "b"], None), ("decode", ["a"], "k")]
+    assert heartbeat(f"decode --authkeys {keys} a")[0] == 1
+    assert others == [("decode", ["a", "b"], None), ("decode", ["a"], {1: ("sha1", b"secret")})]
+    for path in (bad, tmp_path / "absent"):
+        code, output, errors = heartbeat(f"decode --authkeys {path} a")
+        assert (code, output) == (1, "")
+        assert str(path) in errors
+        assert "secret" not in errors
 
 
 def test_demo(heartbeat, others):
