@@ -3,7 +3,6 @@
 import ast
 import sys
 
-import pytest
 from tidy.sources import ROOT, imports, imports_of, module_of, python_files, text
 
 # what imports nothing of ours: small parts that any other may use
@@ -55,9 +54,6 @@ ALLOWED = {
 OTHERS = {"heartbeat.demo": {"pyroute2"}, "heartbeat.kernel_build": {"cffi"}, "heartbeat.media.serial": {"serial"}}
 OTHERS_LATER = {"heartbeat.config.advice": {"pyroute2"}}
 
-# agents that run as processes of their own; the rest runs inside the daemon
-SPAWNED_AGENTS = {"heartbeat.agents.delivery", "heartbeat.agents.__main__"}
-
 FILES = python_files("_hbfast", "heartbeat", "agents")
 
 
@@ -70,46 +66,46 @@ def is_ours(module: str) -> bool:
     return module.partition(".")[0] in ("heartbeat", "_hbfast")
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_imports_of_ours(name):
-    module = module_of(name)
-    part = part_of(module)
-    allowed = ALLOWED[part] | ({part} if part != "heartbeat" else set())
-    assert part != "heartbeat" or module == "heartbeat", f"{module} has no row in this file and docs/architecture.md"
-    for found in imports(name):
-        if not is_ours(found.module) or found.module == "heartbeat":  # which holds the version and nothing else
-            continue
-        assert any(found.within(package) for package in allowed), f"{name}:{found.line}: {part} imports {found.module}"
+def test_every_part_has_a_row():
+    assert [name for name in FILES if part_of(module_of(name)) == "heartbeat" != module_of(name)] == []
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_imports_of_other_packages(name):
-    module = module_of(name)
-    for found in imports(name):
-        package = found.module.partition(".")[0]
-        if package in sys.stdlib_module_names or is_ours(found.module):
-            continue
-        permitted = {
-            each for row, packages in OTHERS.items() if (module + ".").startswith(row + ".") for each in packages
-        }
-        if found.lazy:
-            permitted |= OTHERS_LATER.get(module, set())
-        assert package in permitted, f"{name}:{found.line}: {module} imports {package}"
+def test_imports_of_ours():
+    wrong = []
+    for name in FILES:
+        part = part_of(module_of(name))
+        allowed = ALLOWED[part] | {part}
+        for found in imports(name):
+            if not is_ours(found.module) or found.module == "heartbeat":  # which holds the version and nothing else
+                continue
+            if not any(found.within(package) for package in allowed):
+                wrong.append(f"{name}:{found.line}: {part} imports {found.module}")
+    assert wrong == []
 
 
-@pytest.mark.parametrize("name", python_files("heartbeat/core"))
-def test_the_core_is_pure(name):
-    for found in imports(name):
-        assert found.module in ("__future__", "collections") or is_ours(found.module), f"{name}:{found.line}"
+def test_imports_of_other_packages():
+    wrong = []
+    for name in FILES:
+        module = module_of(name)
+        rows = [row for row in OTHERS if (module + ".").startswith(row + ".")]
+        permitted = {each for row in rows for each in OTHERS[row]}
+        for found in imports(name):
+            package = found.module.partition(".")[0]
+            if package in sys.stdlib_module_names or is_ours(found.module):
+                continue
+            if package not in permitted | (OTHERS_LATER.get(module, set()) if found.lazy else set()):
+                wrong.append(f"{name}:{found.line}: {package}")
+    assert wrong == []
 
 
-@pytest.mark.parametrize("name", python_files("heartbeat/core", "agents"))
-def test_names_for_type_checkers_are_not_imported(name):
-    """`typing` costs 1.7 MB; a module that is loaded by the daemon does without it."""
-    if module_of(name) in SPAWNED_AGENTS:
-        return
-    assert not [found.line for found in imports(name) if found.module == "typing"]
-    assert "from typing import TYPE_CHECKING" not in text(name)
+def test_the_core_is_pure():
+    wrong = [
+        f"{name}:{found.line}: {found.module}"
+        for name in python_files("heartbeat/core")
+        for found in imports(name)
+        if found.module not in ("__future__", "collections") and not is_ours(found.module)
+    ]
+    assert wrong == []
 
 
 def test_the_command_line_imports_nothing_of_ours_before_it_is_needed():
