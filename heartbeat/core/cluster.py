@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 # a peer's group, as its bulletin's letter says
 PEER_STATES = {"s": "starting", "h": "held", "p": "stopping", "f": "failed"}
 
+# Unknown nodes that status tells of, by name; more than a few are no mistake in a file any more.
+STRANGERS = 4
+
 
 class Cluster:
     """generation: of this run, larger than any before. seed: for what is drawn. leftovers: keys of the groups of which
@@ -56,6 +59,7 @@ class Cluster:
         self._linger_timer = self._timers.new(self._stop)
         self._media_up: set[str] = set()
         self._warnings: list[str] = []
+        self._strangers: list[str] = []  # a warning for each name that this ha.cf lacks
         self._failover: dict[str, str | int | None] | None = None
         self._handlers = {
             Message: self._message,
@@ -90,7 +94,7 @@ class Cluster:
             stable=self._stable(),
             nodes=self._node_views(),
             groups=[self._group_view(key) for key in self._resources.groups],
-            warnings=list(self._warnings),
+            warnings=[*self._warnings, *self._strangers],
             last_failover=self._failover,
             counts=dict(self._tally.counts),
         )
@@ -134,6 +138,7 @@ class Cluster:
 
     def _reload(self, event: Reload, now: int) -> None:
         self.settings = event.settings
+        self._strangers = []
         self._outbox.configure(event.settings)
         self._membership.reconfigure(event.settings)
         self._standby.reconfigure(event.settings)
@@ -215,6 +220,9 @@ class Cluster:
         name = (message.source or "?")[:99]
         if name != self.settings.node:
             self._tally.add(ERROR, f"message from unknown node {name!r} ignored")
+            warning = f"{name!r} speaks here and is no node of ha.cf: make the files the same and reload"
+            if warning not in self._strangers and len(self._strangers) < STRANGERS:
+                self._strangers.append(warning)
         elif message.generation != self._outbox.generation or message.sequence > self._outbox.sequence:
             self._tally.add(ERROR, f"another node on medium {message.medium} calls itself {name}")
         # else: our own, looped back

@@ -534,6 +534,18 @@ def test_files_that_differ_are_said_on_both(world):
     assert julius.view().warnings == caesar.view().warnings == []
 
 
+def test_lists_of_nodes_that_differ_are_said_on_both(world):
+    """Also on the node whose list lacks the other, and which ignores all it says."""
+    julius = world.boot(JULIUS, timing_digest="11111111")
+    caesar = world.boot(CAESAR, timing_digest="22222222", nodes=(CAESAR, "brutus"), groups=())
+    world.run(10)
+    assert any("other times or nodes" in warning for warning in julius.view().warnings)
+    assert caesar.view().warnings == [
+        "'julius' speaks here and is no node of ha.cf: make the files the same and reload"
+    ]
+    assert any("unknown node 'julius'" in note for note in caesar.notes)
+
+
 def test_a_new_group_known_to_one_node_only_is_not_started_beside_strangers(world):
     julius = world.boot(JULIUS, groups=(group("a"), group("old")))
     caesar = world.boot(CAESAR, groups=(group("a"), group("new", CAESAR)), resources_digest="11111111")
