@@ -572,7 +572,7 @@ class Uart:
         self.writes = []
         monkeypatch.setattr(line_module, "os", Patched(os, write=self._write))
         monkeypatch.setattr(line_module, "fcntl", Patched(fcntl, ioctl=self._ioctl))
-        monkeypatch.setattr(line_module, "termios", Patched(termios, tcflush=self._tcflush))
+        monkeypatch.setattr(line_module, "termios", Patched(termios, tcflush=self._tcflush, tcsetattr=self._tcsetattr))
 
     def pass_time(self, until):
         passed, self.now = until - self.now, until
@@ -604,6 +604,10 @@ class Uart:
             self.broken_at.append(self.now)
             return 0
         return fcntl.ioctl(fd, request, argument)
+
+    def _tcsetattr(self, fd, when, attributes):
+        assert when == termios.TCSANOW, "the others wait until the output has left"
+        termios.tcsetattr(fd, when, attributes)
 
     def _tcflush(self, fd, which):
         if which in (termios.TCOFLUSH, termios.TCIOFLUSH):

@@ -330,6 +330,14 @@ def test_mcast_hears_nothing_from_an_interface_on_which_somebody_else_joined(two
         assert receiver.receive() == []
 
 
+def test_mcast_hears_its_group_alone(opened):
+    receiver = opened(1, "mcast", address=GROUP)
+    opened(0, "ucast", address="10.0.0.2").send(b"to the host", STATUS, START)
+    opened(0, "mcast", address="239.1.2.4").send(b"to another group", STATUS, START)
+    opened(0, "mcast", address=GROUP).send(b"to the group", STATUS, START)
+    assert await_frames(receiver) == [[b"to the group"]]
+
+
 def test_several_ucast_lines_on_one_interface_share_the_port(opened):
     senders = [opened(0, "ucast", address="10.0.0.2") for _ in range(8)]
     receivers = [opened(1, "ucast", address="10.0.0.1") for _ in range(2)]
@@ -470,12 +478,16 @@ def test_an_interface_that_was_deleted_kills_the_medium_and_it_can_be_opened_aga
 
 
 @KINDS
-def test_an_interface_that_was_renamed_is_found_out_though_its_sockets_still_send(kind, opened, hosts):
+@pytest.mark.parametrize("another", [False, True], ids=["its name is free", "another has its name"])
+def test_an_interface_that_was_renamed_is_found_out_though_its_sockets_still_send(kind, another, opened, hosts):
     ends = pair_of(opened, kind)
     ends[0].send(b"1", STATUS, START)
     index = hosts[0].index("eth0")
     hosts[0].set("eth0", "down")
     hosts[0].ip.link("set", index=index, ifname="lan0", state="up")
+    if another:
+        hosts[0].ip.link("add", ifname="eth0", kind="veth", peer={"ifname": "peer0"})
+        hosts[0].set("eth0", "up")
     ends[0].send(b"2", STATUS, START + udp.CHECK_NS - 1)
     with pytest.raises(OSError) as caught:
         ends[0].send(b"3", STATUS, START + udp.CHECK_NS)
