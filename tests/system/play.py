@@ -1,0 +1,218 @@
+"""What the system tests play: julius and caesar on the seed's files, a client, a host on the wan, and instruments.
+
+Judged from outside: what the kernels hold, what the probes were answered, which mails arrived, how commands ended.
+All times of the files are divided by DIVISOR, so that the tests take minutes; HEARTBEAT_TEST_DIVISOR=1 plays the same
+at the seed's own times. Bounds are the seed's seconds, divided; a divided run adds what a busy machine may stall.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import sys
+import time
+
+import pytest
+
+from heartbeat.demo import seed
+from heartbeat.demo.clock import MILLISECOND, SECOND, now_ns
+from heartbeat.demo.world import JULIUS_AND_CAESAR, World, until
+
+DIVISOR = int(os.environ.get("HEARTBEAT_TEST_DIVISOR", "50"))
+
+# Beyond the cluster's own times: Python starting up several times over on a busy machine.
+PATIENCE_S = 10.0
+# What a busy machine may stall; at the seed's own times it is nothing to speak of.
+STALL_S = 0.0 if DIVISOR == 1 else 0.5
+# A probe that has found no answer by then finds none.
+ANSWER_S = 0.3
+
+SITE = JULIUS_AND_CAESAR
+LAN, WAN = SITE.addresses
+KEY = f"IPaddr::{LAN}"
+
+
+def seconds(of_the_files: float) -> float:
+    """So long do so many of the configuration's seconds take here."""
+    return of_the_files / DIVISOR
+
+
+def instant(start_ns: int, after_s: float) -> int:
+    return start_ns + round(after_s * SECOND)
+
+
+def sleep_until(instant_ns: int) -> None:
+    time.sleep(max(0, instant_ns - now_ns()) / SECOND)
+
+
+class Pair:
+    """The two nodes, switched off, and all that stands around them. python: the daemons' interpreter; wrapper: words
+    before it; divisor: of this pair alone."""
+
+    def __init__(self, world: World, files=None, *, python=sys.executable, wrapper=(), cable=True):
+        self.world = world
+        self.cable = world.cable() if cable else None
+        self.nodes = world.pair(SITE, files, cable=self.cable)
+        self.julius, self.caesar = self.nodes
+        self.client, self.wan = world.client(SITE), world.wan_host(SITE)
+        self.pings = []
+        self._python = python
+        self._wrapper = wrapper
+
+    # doing
+
+    def boot(self, *nodes) -> int:
+        """Switch on and start the daemon, of both where none is named. Answers the instant of the daemons' start."""
+        nodes = nodes or self.nodes
+        for node in nodes:
+            self.world.power_on(node)
+        start_ns = now_ns()
+        for node in nodes:
+            self.start(node)
+        return start_ns
+
+    def start(self, node) -> None:
+        """`heartbeat run`, by this pair's interpreter."""
+        argv = [*self._wrapper, self._python, "-m", "heartbeat.cli", "run", "--time-divisor", str(self.world.divisor)]
+        with node.log_path.open("a") as log:
+            node.daemon = node.popen(argv, stdout=log, stderr=log)
+
+    def settled(self, *nodes, holder=None, within_s=30.0) -> None:
+        """Both are up and done; `holder`, by its kernel, holds both addresses."""
+        nodes = nodes or self.nodes
+        until(lambda: all(is_stable(node) for node in nodes), within_s / self.world.divisor + PATIENCE_S, "both stable")
+        if holder is not None:
+            self.held_by(holder, within_s)
+
+    def held_by(self, node, within_s=30.0) -> None:
+        """Until `only_by(node)`."""
+        within_s = within_s / self.world.divisor + PATIENCE_S
+        until(lambda: self.only_by(node), within_s, f"{node.name} alone holds both addresses")
+
+    def probe(self) -> None:
+        """The client and the host on the wan ask for the virtual addresses from now on."""
+        self.pings = [self.world.ping(self.client, LAN), self.world.ping(self.wan, WAN)]
+
+    def other(self, node):
+        return self.nodes[1 - self.nodes.index(node)]
+
+    # judging
+
+    def only_by(self, node) -> bool:
+        """Do the kernels show both virtual addresses on `node`, and none on any other?"""
+        held = {(one.name, text.partition("/")[0]) for one in self.nodes for text in one.addresses()}
+        return {(name, address) for name, address in held if address in SITE.addresses} == {
+            (node.name, address) for address in SITE.addresses
+        }
+
+    def changes(self, since_ns: int):
+        """What the kernels did with the virtual addresses."""
+        return [change for change in self.world.observer.since(since_ns) if change.address in SITE.addresses]
+
+    def moved(self, since_ns: int, source, target, patience_s=1.0) -> tuple[int, int]:
+        """The instants of the last removal by `source` and of the last adding by `target`; each address left the one
+        before it came to the other, and nothing else happened to any."""
+        until(lambda: len(self.changes(since_ns)) >= 2 * len(SITE.addresses), patience_s, "both kernels changed")
+        changes = self.changes(since_ns)
+        found = {(change.machine, change.added, change.address): change.at_ns for change in changes}
+        expected = {(source.name, False, address) for address in SITE.addresses}
+        expected |= {(target.name, True, address) for address in SITE.addresses}
+        assert set(found) == expected, changes
+        assert len(changes) == len(expected), changes
+        for address in SITE.addresses:
+            assert found[source.name, False, address] < found[target.name, True, address], changes
+        removed = max(found[source.name, False, address] for address in SITE.addresses)
+        return removed, max(found[target.name, True, address] for address in SITE.addresses)
+
+    def answered(self, node, since_ns: int) -> list[int]:
+        """Each prober's first answer from `node`'s cards after an instant."""
+        firsts = []
+        for ping, interface in zip(self.pings, node.interfaces, strict=True):
+            until(lambda p=ping, m=interface.mac: p.track.first_arrival(since_ns, m), PATIENCE_S,
+                  f"{node.name} answers")  # fmt: skip
+            firsts.append(ping.track.first_arrival(since_ns, interface.mac))
+        return firsts
+
+    def lost(self, since_ns: int) -> int:
+        """Probes sent since an instant that nobody answered."""
+        end_ns = now_ns()
+        time.sleep(ANSWER_S)
+        assert all(len(ping.track.between(since_ns, end_ns)) > 10 for ping in self.pings), "the instruments stand still"
+        return sum(len(ping.track.lost(since_ns, end_ns)) for ping in self.pings)
+
+    def nothing_moved(self, since_ns: int) -> None:
+        """No kernel changed a virtual address, and every probe was answered."""
+        assert self.changes(since_ns) == []
+        assert self.lost(since_ns) == 0
+
+
+def is_stable(node) -> bool:
+    status = node.status()
+    return bool(status and status["stable"])
+
+
+def mailed(node, event: str, since_ns: int) -> None:
+    """The operator was told by mail that `node` has "acquired" or "released" the group."""
+    pattern = re.compile(rf"{seed.SUBJECT} {event} by {node.name} at \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d")
+
+    def arrived():
+        return [mail for mail in node.mails(since_ns) if pattern.fullmatch(mail.subject)]
+
+    until(arrived, PATIENCE_S, f"the mail that {node.name} has {event} the group")
+    time.sleep(0.1)
+    assert [mail.recipients for mail in arrived()] == [[seed.RECIPIENT]]
+
+
+@contextlib.contextmanager
+def stopped(node):
+    """SIGSTOP for the daemon as long as the `with` lasts."""
+    node.signal_daemon(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        node.signal_daemon(signal.SIGCONT)
+        # nsenter stops itself when its child stops, and a nsenter that stands still buries nobody
+        node.daemon.send_signal(signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def playing(files=None, *, divisor=DIVISOR, **options):
+    """A pair in a world of its own, switched off. Where a test fails, the logs of both are shown."""
+    with World(divisor=divisor) as world:
+        pair = Pair(world, files, **options)
+        try:
+            yield pair
+        except BaseException:
+            for node in pair.nodes:
+                print(f"--- log of {node.name}\n{node.log()}")
+            raise
+
+
+@pytest.fixture
+def play():
+    """What makes a pair; a class that plays the tests of another module has its own."""
+    return playing
+
+
+@pytest.fixture
+def pair(play):
+    with play() as made:
+        yield made
+
+
+@pytest.fixture
+def settled(pair):
+    """Both have booted, julius holds, and probes have been answered for a while."""
+    pair.boot()
+    pair.settled(holder=pair.julius)
+    pair.probe()
+    pair.answered(pair.julius, 0)
+    mailed(pair.julius, "acquired", 0)
+    return pair
+
+
+__all__ = [
+    "DIVISOR", "KEY", "LAN", "MILLISECOND", "PATIENCE_S", "SECOND", "SITE", "STALL_S", "WAN", "Pair", "instant",
+    "is_stable", "mailed", "now_ns", "pair", "play", "playing", "seconds", "seed", "settled", "sleep_until", "stopped",
+    "until",
+]  # fmt: skip
