@@ -91,7 +91,7 @@ def test_setup_is_short_and_has_one_switch():
 UNWANTED = [
     "/wo" + "rk/", "/tmp/ba" + "sh", r"\.\./sha" + "red", "Must " + "show", "Deli" + r"ver \d",
     r"\bissue[s]? " + r"(\d|#|tracker\b)", r"\b(GH-|is" + r"sue-)\d+", r"\bA" + r"I\b", r"\bassis" + r"tants?\b",
-    r"\bcla" + "ude", "anthro" + "pic", "open" + "ai", "chat" + "gpt", "copi" + r"lot\b", r"\bll" + r"ms?\b",
+    r"\bcla" + "ude", "anthro" + "pic", "ope" + "nai", "chat" + "gpt", "copi" + r"lot\b", r"\bll" + r"ms?\b",
     r"\b(this|that|my|our|other|another|next|last|previous|earlier|later) ses" + r"sions?\b",
     r"\b(the bri" + r"ef|other help" + r"ers)\b", r"\bTO" + r"DO\b", r"\bFIX" + r"ME\b",
 ]  # fmt: skip
