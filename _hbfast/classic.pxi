@@ -67,9 +67,7 @@ cdef bint classic_field(Message m, const uint8_t* p, Py_ssize_t n, int depth):
 
 cdef bytes classic_string(const uint8_t* p, Py_ssize_t n):
     cdef bytes text = PyBytes_FromStringAndSize(<const char*>p, n)
-    if find(p, n, HIDDEN_LF) >= 0:
-        return text.replace(b"\x13", b"\n")
-    return text
+    return text if find(p, n, HIDDEN_LF) < 0 else text.replace(b"\x13", b"\n")
 
 
 cdef bint find_auth_line(const uint8_t* p, Py_ssize_t n, Py_ssize_t* start, Py_ssize_t* end) noexcept:
@@ -104,18 +102,20 @@ cdef bint classic_verifies(Authenticator auth, const uint8_t* p, Py_ssize_t n) n
 
 cdef int write_classic(Writer w, Message m, int depth, bint signing, Py_ssize_t* auth_at) except -1:
     """The lines of the fields. Signing leaves fields called auth out and tells where the first one was, -1: nowhere."""
+    cdef tuple field
     cdef bytes name
+    cdef const uint8_t* p
     auth_at[0] = -1
-    for text, kind, value in m._fields:
-        if signing and text == "auth":
+    for field in m._fields:
+        name = octets_of_name(field[0])
+        if signing and name == b"auth":
             if auth_at[0] < 0:
                 auth_at[0] = w.size
             continue
-        name = text.encode("latin-1")
-        check_name(name)
-        if b"\n" in name or name.startswith((b"(", b"<<<", b">>>")):
-            raise ValueError(f"the classic format has no field called {text!r}")
-        write_classic_field(w, name, kind, value, depth)
+        p = octets_in(name)
+        if find(p, len(name), LF) >= 0 or p[0] == c"(" or begins(p, b"<<<") or begins(p, b">>>"):
+            raise ValueError(f"the classic format has no field called {field[0]!r}")
+        write_classic_field(w, name, field[1], field[2], depth)
     return 0
 
 
@@ -127,29 +127,28 @@ cdef int write_classic_field(Writer w, bytes name, int kind, value, int depth) e
         w.put(b"(", 1)
         w.put_octet(c"0" + <uint8_t>kind)
         w.put(b")", 1)
-    w.put(<const char*>name, len(name))
+    w.put(octets_in(name), len(name))
     w.put(b"=", 1)
     if kind == STRUCT:
         write_classic_nested(w, value, depth + 1)
     elif kind == LIST:
         octets = pack_list(value)
-        if b"\n" in octets:
+        if find(octets_in(octets), len(octets), LF) >= 0:
             raise ValueError(f"the classic format has no LF in a list: {name!r}")
-        w.put(<const char*>octets, len(octets))
+        w.put(octets_in(octets), len(octets))
     elif kind == STRING:
         octets = value
         check_string(name, octets)
-        octets = octets.replace(b"\n", b"\x13")
-        w.put(<const char*>octets, len(octets))
+        w.put_replaced(octets_in(octets), len(octets), HIDDEN_LF)
     else:
         octets = value
-        w.put_base64(<const uint8_t*><const char*>octets, len(octets))
+        w.put_base64(octets_in(octets), len(octets))
     w.put_octet(LF)
     return 0
 
 
 cdef int write_classic_nested(Writer w, Message m, int depth) except -1:
-    cdef Py_ssize_t start = w.size, unused, i
+    cdef Py_ssize_t start = w.size, unused
     cdef uint8_t end
     if depth >= DEEPEST:
         raise ValueError(f"messages nest deeper than {DEEPEST}")
@@ -159,7 +158,5 @@ cdef int write_classic_nested(Writer w, Message m, int depth) except -1:
     w.put(b"<<<\n", MARKER)
     if find(w.data + start, w.size - start, end) >= 0:
         raise ValueError(f"a nested message holds octet {end:#x}, which stands for LF at its depth")
-    for i in range(start, w.size):
-        if w.data[i] == LF:
-            w.data[i] = end
+    replace_lf(w.data + start, w.size - start, end)
     return 0

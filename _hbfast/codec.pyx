@@ -7,7 +7,7 @@ cannot is a ValueError.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.unicode cimport PyUnicode_DecodeLatin1
+from cpython.unicode cimport PyUnicode_AsLatin1String, PyUnicode_DecodeLatin1
 
 from _hbfast.auth cimport TOKEN_MAX, Authenticator
 
@@ -30,14 +30,17 @@ include "netstring.pxi"
 
 # ---- the message -----------------------------------------------------------------------------------------------------
 
-cdef int check_name(bytes name) except -1:
-    if not name or b"=" in name or b"\0" in name:
+cdef bytes octets_of_name(str name):
+    """Its octets. ValueError where no field of any format can be called that."""
+    cdef bytes octets = PyUnicode_AsLatin1String(name)
+    cdef Py_ssize_t n = len(octets)
+    if n == 0 or find(octets_in(octets), n, c"=") >= 0 or find(octets_in(octets), n, 0) >= 0:
         raise ValueError(f"no field is called {name!r}")
-    return 0
+    return octets
 
 
 cdef int check_string(bytes name, bytes value) except -1:
-    if b"\0" in value:
+    if find(octets_in(value), len(value), 0) >= 0:
         raise ValueError(f"a string has no NUL: {name!r}")
     return 0
 
@@ -49,7 +52,7 @@ cdef str readable(bytes value):
 
 cdef uint64_t hex_number(bytes value) noexcept:
     """The number that up to 16 hex digits are; 0 where value isn't that."""
-    cdef const uint8_t* p = <const uint8_t*>PyBytes_AsString(value)
+    cdef const uint8_t* p = octets_in(value)
     cdef Py_ssize_t i, n = len(value)
     cdef uint64_t number = 0
     if n > 16:
@@ -102,8 +105,8 @@ cdef class Message:
         for name, digit, value in fields:
             if digit not in (STRING, BINARY, STRUCT, LIST, COMPRESSED, UNCOMPRESSED):
                 raise ValueError(f"no type has the digit {digit!r}")
-            octets = name.encode("latin-1")
-            self.add(<const uint8_t*><const char*>octets, len(octets), digit, checked_value(digit, value))
+            octets = PyUnicode_AsLatin1String(name)
+            self.add(octets_in(octets), len(octets), digit, checked_value(digit, value))
 
     cdef int add(self, const uint8_t* name, Py_ssize_t n, int kind, object value) except -1:
         """Append a field, and note it if it is the first one of a name that everybody asks for."""
@@ -133,8 +136,9 @@ cdef class Message:
         return 0
 
     cdef tuple first(self, str name):
+        cdef tuple field
         for field in self._fields:
-            if field[0] == name:
+            if <str>field[0] == name:
                 return field
         return None
 
@@ -172,7 +176,6 @@ cdef Message inflate(Message m, bytes packed):
     """The message in a compressed value of m (protocol/wire.md §5); None where it is none or has more than 2 MiB."""
     cdef tuple algorithm = m.first("_compression_algorithm")
     cdef bytes octets
-    cdef Py_ssize_t n
     if algorithm is None:
         return None
     try:
@@ -191,8 +194,7 @@ cdef Message inflate(Message m, bytes packed):
     if len(octets) > INFLATED_LIMIT or not stream.eof or stream.unused_data:
         return None
     inner = <Message>Message.__new__(Message)
-    n = len(octets)
-    return inner if unsigned_message(inner, <const uint8_t*><const char*>octets, n) else None
+    return inner if unsigned_message(inner, octets_in(octets), len(octets)) else None
 
 
 cdef bint unsigned_message(Message m, const uint8_t* p, Py_ssize_t n):
@@ -651,8 +653,11 @@ cdef int classic_token(Message message, Authenticator auth, uint8_t* token) exce
 
 cdef bint has_classic_form(Message message):
     """Would the original sign it in the classic format too? (protocol/wire.md §6.1)"""
-    for _name, kind, _value in message._fields:
-        if kind == STRUCT or kind == COMPRESSED or kind == UNCOMPRESSED:
+    cdef tuple field
+    cdef int kind
+    for field in message._fields:
+        kind = field[1]
+        if kind != STRING and kind != BINARY and kind != LIST:
             return False
     return True
 

@@ -67,10 +67,10 @@ cdef bytes pack_list(list elements):
     cdef Writer w = Writer()
     cdef bytes element
     for element in elements:
-        if b"\0" in element:
+        if find(octets_in(element), len(element), 0) >= 0:
             raise ValueError("a list holds strings: no NUL")
         w.put_length(len(element))
-        w.put(<const char*>element, len(element))
+        w.put(octets_in(element), len(element))
         w.put(b",", 1)
     return w.taken()
 
@@ -102,31 +102,33 @@ cdef Py_ssize_t read_trailer(const uint8_t* p, Py_ssize_t n, Py_ssize_t* size) n
 
 cdef int write_netstring(Writer w, Message m, int depth, bint signing, Py_ssize_t* auth_at) except -1:
     """The fields, as write_classic does it."""
+    cdef tuple field
     cdef bytes name, octets
     cdef Writer nested
+    cdef int kind
     auth_at[0] = -1
-    for text, kind, value in m._fields:
-        if signing and text == "auth":
+    for field in m._fields:
+        name = octets_of_name(field[0])
+        if signing and name == b"auth":
             if auth_at[0] < 0:
                 auth_at[0] = w.size
             continue
-        name = text.encode("latin-1")
-        check_name(name)
-        if name.startswith(b">>>\n"):
-            raise ValueError(f"no field is called {text!r}")
+        kind = field[1]
+        if begins(octets_in(name), b">>>\n"):
+            raise ValueError(f"no field is called {field[0]!r}")
         if kind == STRUCT:
-            nested = netstring_nested(value, depth + 1)
+            nested = netstring_nested(field[2], depth + 1)
             write_netstring_field(w, name, kind, nested.data, nested.size)
             continue
         if kind == LIST:
-            octets = pack_list(value)
+            octets = pack_list(field[2])
             if len(octets) >= LIST_LIMIT:
-                raise ValueError(f"a list of {len(octets)} octets; must be less than {LIST_LIMIT}: {text!r}")
+                raise ValueError(f"a list of {len(octets)} octets; must be less than {LIST_LIMIT}: {name!r}")
         else:
-            octets = value
+            octets = field[2]
             if kind == STRING:
                 check_string(name, octets)
-        write_netstring_field(w, name, kind, <const uint8_t*><const char*>octets, len(octets))
+        write_netstring_field(w, name, kind, octets_in(octets), len(octets))
     return 0
 
 
@@ -146,7 +148,7 @@ cdef int write_netstring_field(Writer w, bytes name, int kind, const uint8_t* va
     w.put(b"(", 1)
     w.put_octet(c"0" + <uint8_t>kind)
     w.put(b")", 1)
-    w.put(<const char*>name, len(name))
+    w.put(octets_in(name), len(name))
     w.put(b"=", 1)
     w.put(value, n)
     w.put(b",", 1)

@@ -5,7 +5,7 @@
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memchr, memcmp, memcpy, memmove
+from libc.string cimport memchr, memcmp, memcpy, memmove, strlen, strncmp
 
 cdef enum:
     LF = 10
@@ -21,6 +21,23 @@ cdef Py_ssize_t find(const uint8_t* p, Py_ssize_t n, uint8_t c) noexcept:
     """Where c first occurs, or -1."""
     cdef const uint8_t* hit = <const uint8_t*>memchr(p, c, n)
     return -1 if hit == NULL else hit - p
+
+
+cdef inline const uint8_t* octets_in(bytes value) noexcept:
+    """Those of a bytes object and the NUL behind them, as long as it lives."""
+    return <const uint8_t*>PyBytes_AsString(value)
+
+
+cdef inline bint begins(const uint8_t* p, const char* prefix) noexcept:
+    """For octets that end in a NUL."""
+    return strncmp(<const char*>p, prefix, strlen(prefix)) == 0
+
+
+cdef void replace_lf(uint8_t* p, Py_ssize_t n, uint8_t c) noexcept:
+    cdef Py_ssize_t i
+    for i in range(n):
+        if p[i] == LF:
+            p[i] = c
 
 
 cdef Py_ssize_t read_length(const uint8_t* p, Py_ssize_t n, Py_ssize_t* value) noexcept:
@@ -61,7 +78,7 @@ cdef bytes read_base64(const uint8_t* p, Py_ssize_t n):
         padding += 1
     n -= padding
     out = PyBytes_FromStringAndSize(NULL, n - (n + 3) // 4)
-    o = <uint8_t*>PyBytes_AsString(out)
+    o = <uint8_t*>octets_in(out)
     for i in range(n):
         v = base64_value(p[i])
         if v < 0:
@@ -98,6 +115,12 @@ cdef class Writer:
     cdef int put(self, const void* p, Py_ssize_t n) except -1:
         if n > 0:
             memcpy(self.extend(n), p, n)
+        return 0
+
+    cdef int put_replaced(self, const void* p, Py_ssize_t n, uint8_t c) except -1:
+        """With c for each LF."""
+        self.put(p, n)
+        replace_lf(self.data + self.size - n, n, c)
         return 0
 
     cdef int put_octet(self, uint8_t c) except -1:
