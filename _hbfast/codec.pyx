@@ -221,7 +221,7 @@ cdef bint unsigned_message(Message m, const uint8_t* p, Py_ssize_t n):
 # from LF to LF, since every marker ends in one.
 
 cdef enum:
-    CANDIDATES = 32             # followed at the same time; a good message has at most 17: itself and 16 nested ones
+    CANDIDATES = 64             # followed at the same time; a good message brings at most 17: itself and nested ones
     SLICE = 16384               # octets taken in at once, so that the buffer stays near the limit whatever feed() gets
 
 cdef enum Verdict:
@@ -239,6 +239,7 @@ cdef enum Progress:
 cdef struct Candidate:
     int64_t start               # position of its first octet
     int64_t next                # netstring: position of the length that is read next; behind it, once it is complete
+    int64_t wake                # netstring: nothing happens to it before the octets up to here are there
     bint classic
     bint trailer                # next is the trailer's
     bint inside                 # began while another was open
@@ -429,12 +430,13 @@ cdef class Decoder:
     cdef void open_candidate(self, int64_t start, bint classic) noexcept:
         cdef Candidate* c
         if self.opened == CANDIDATES:
-            # the newest are the likelier ones: a beginning that is none stays behind, with what it was cut from
-            self.truncated += 1
-            self.close(0)
+            # one that is good is either among the newest, behind much that looks like beginnings, or among the
+            # oldest, with much of that in its values
+            self.close(CANDIDATES // 2)
         c = &self.open[self.opened]
         c.start = start
         c.next = start + MARKER
+        c.wake = 0
         c.classic = classic
         c.trailer = False
         c.inside = self.opened > 0
@@ -473,7 +475,7 @@ cdef class Decoder:
         """Walk on along the lengths of a netstring, as far as the octets before `visible` go."""
         cdef Py_ssize_t used, size, have
         cdef uint8_t* p
-        while True:
+        while visible >= c.wake:
             p = self.at(c.next)
             have = visible - c.next
             if not c.trailer and have > 0 and p[0] == c"%":
@@ -491,13 +493,17 @@ cdef class Decoder:
                 return BROKEN
             if used > 0 and c.next + used + size + 1 - c.start > self.limit:
                 return TOO_LARGE
-            if used == 0 or size >= have - used:
+            if used == 0:
+                return WAITING
+            if size >= have - used:
+                c.wake = c.next + used + size + 1
                 return WAITING
             if p[used + size] != c",":
                 return BROKEN
             c.next += used + size + 1
             if c.trailer:
                 return COMPLETE
+        return WAITING
 
     # -- the scan
 

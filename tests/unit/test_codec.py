@@ -374,6 +374,9 @@ def test_nesting_has_a_limit(form):
         (("a", 3, [b"x" * 1018]), True, False),
         (("a", 5, b"x"), False, True),
         (("\xe9", 0, b"x"), True, True),
+        (("<", 0, b"x"), True, True),
+        ((">>", 0, b"x"), True, True),
+        ((">>>", 0, b"x"), False, False),  # in a netstring the inner signature has no form
         (("a", 2, Message([("b", 0, b"\x14")])), False, True),
         (("a", 2, Message([("b", 0, b"\x15")])), True, True),
         (("a", 2, Message([("b", 2, Message([("c", 0, b"\x15")]))])), False, True),
@@ -519,6 +522,8 @@ def test_a_classic_message_has_one_auth_line():
     assert datagram(good).type == "status"
     assert datagram(good.replace(b"<<<\n", b"auth=1 junk\n<<<\n")) == "bad_auth"
     assert datagram(good.replace(b">>>\n", b">>>\nauth=1 junk\n")) == "bad_auth"
+    # not even where somebody signed it
+    assert datagram(signed_lines(b"auth=1 junk\nt=x\n")) == "bad_auth"
 
 
 def test_lines_that_nobody_signed_are_rejected():
@@ -801,10 +806,19 @@ def test_a_limit_that_leaves_no_room():
         Decoder("x", None, stream=True, limit=7)
 
 
-def test_more_beginnings_than_are_followed():
+@pytest.mark.parametrize("piece", [None, 1])
+def test_more_beginnings_than_are_followed(piece):
     for many in (b">>>\n", b"x=>>>\n", b"###\n", b"###\n9000:(0)x=", b"###\n9000:(0)x=>>>\n"):
-        messages, _ = stream(many * 200 + CLASSIC + NETSTRING)
+        messages, _ = stream(many * 200 + CLASSIC + NETSTRING, piece=piece)
         assert [message.raw for message in messages] == [CLASSIC, NETSTRING], many
+    # and the same inside a good message, behind some of them
+    for many in (b"x=>>>\n", b"###\n9000:(0)x=", b"###\n9000:(0)x=>>>\n"):
+        good = encode(Message([("t", 0, b"x"), ("b", 1, many * 200)]), AUTH, "netstring")
+        messages, _ = stream(many * 20 + good, piece=piece)
+        assert [message.raw for message in messages] == [good], many
+    good = encode(Message([("t", 0, b"x")] * 5 + [("b", 0, b">>>")] * 200), AUTH, "classic")
+    messages, _ = stream(b"x=>>>\n" * 20 + good, piece=piece)
+    assert [message.raw for message in messages] == [good]
 
 
 HOSTILE = {
