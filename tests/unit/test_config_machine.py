@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -250,6 +251,7 @@ def test_routes(files: Callable[..., str], resource: str, texts: list[str]) -> N
         set_switch("ipv4/ip_forward", "1")
         set_switch("ipv6/conf/all/forwarding", "1")
         ip.route("add", dst="default", gateway="10.0.0.9")
+        ip.route("add", dst="default", oif=ip.link_lookup(ifname="eth1")[0], priority=50)
         ip.route("add", dst="10.2.0.0/24", gateway="10.0.0.9")
         ip.route("add", dst="10.3.0.0/24", oif=ip.link_lookup(ifname="eth0")[0])
         return warnings(files(f"# one\njulius {resource}\n", more="ucast eth1 10.0.0.2\n"))
@@ -270,12 +272,15 @@ def test_a_virtual_address_does_not_make_its_own_route(files: Callable[..., str]
         add(ip, "eth0", "10.1.0.1/24", broadcast="10.1.0.255")
         set_switch("ipv4/ip_forward", "1")
         set_switch("ipv6/conf/all/forwarding", "1")
-        return warnings(files("julius 10.0.0.254 IPv6addr::[2001:db8::1]\n", more="ucast eth1 10.0.0.2\n"))
+        add(ip, "eth1", "10.2.0.254/24")
+        resources = "julius 10.0.0.254 IPv6addr::[2001:db8::1] 10.2.0.254/24/eth1\n"
+        return warnings(files(resources, more="ucast eth1 10.0.0.2\n"))
 
     found = in_namespace(look)
-    assert [text.partition(",")[0] for text in found] == [
-        "haresources:1: no connected route to 10.0.0.254",
-        "haresources:1: no connected route to 2001:db8::1",
+    assert [re.split("[,:] ", text)[1] for text in found] == [
+        "no connected route to 10.0.0.254",
+        "no connected route to 2001:db8::1",
+        "this machine has no address of its own on the network of 10.2.0.254",
     ]
 
 

@@ -124,6 +124,13 @@ def test_latin_1(files: Files) -> None:
     assert "is not UTF-8" in config.warnings[0]
 
 
+def test_a_comment_begins_outside_quotes(files: Files) -> None:
+    files.haresources = "julius MailTo::x::'ticket # 5' b # MailTo::y::'no'\n"
+    first, second = files.load().groups[0].resources
+    assert first.arguments == ("x", "ticket # 5")
+    assert second.word == "b"
+
+
 # ---- words
 
 
@@ -132,7 +139,7 @@ def test_latin_1(files: Files) -> None:
     [
         ("a b", ["a", "b"], ""), ("a#b c", ["a"], "#b c"), ("#", [], "#"), ("", [], ""), (" \t ", [], ""),
         ("a::'b c' d", ["a::'b c'", "d"], ""), ('a::"#" d', ['a::"#"', "d"], ""), ("a::'#", ["a::'"], "#"),
-        ("a::'b'c #d' e", ["a::'b'c"], "#d' e"), ("a 'b c'", ["a", "'b", "c'"], ""), ("a::'b'#c", ["a::'b'"], "#c"),
+        ("a::'b'c #d' e", ["a::'b'c"], "#d' e"), ("a 'b c'", ["a", "'b", "c'"], ""), ("a::'b c'#d", ["a::'b c'"], "#d"),
         ("a::'b'::'c d'", ["a::'b'::'c d'"], ""), ("a::\"b'c d\" e", ["a::\"b'c d\"", "e"], ""),
         ("a::[::1] b", ["a::[::1]", "b"], ""), ("a::x'b c'", ["a::x'b", "c'"], ""),
     ],
