@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import threading
+from socket import AF_INET
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -251,7 +252,7 @@ def test_routes(files: Callable[..., str], resource: str, texts: list[str]) -> N
         set_switch("ipv4/ip_forward", "1")
         set_switch("ipv6/conf/all/forwarding", "1")
         ip.route("add", dst="default", gateway="10.0.0.9")
-        ip.route("add", dst="default", oif=ip.link_lookup(ifname="eth1")[0], priority=50)
+        ip.route("add", family=AF_INET, dst="default", oif=ip.link_lookup(ifname="eth1")[0], priority=50)
         ip.route("add", dst="10.2.0.0/24", gateway="10.0.0.9")
         ip.route("add", dst="10.3.0.0/24", oif=ip.link_lookup(ifname="eth0")[0])
         return warnings(files(f"# one\njulius {resource}\n", more="ucast eth1 10.0.0.2\n"))
