@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from heartbeat.config.record import Config, Respawn
 
 MEDIA_MAX = 64
-NODES_MAX = 100
 SERVICE = "ha-cluster"
 
 LIST, LINE = range(2)

@@ -19,22 +19,28 @@ LINE_MAX = 5119  # octets of ha.cf and authkeys, the original's buffer
 
 
 def read(problems: Problems, advice: str) -> tuple[bytes, os.stat_result] | None:
-    """Octets and state of a file; None, and an error that ends in `advice`, where it cannot be read."""
+    """Octets and state of a file; None, and an error, where it cannot be read. advice: what to do if it is missing."""
     try:
         # O_NONBLOCK: a FIFO in its place must not hang us
         fd = os.open(problems.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        problems.error(1, f"is not there; {advice}")
+        return None
+    except PermissionError:
+        problems.error(1, "cannot be read: permission denied; run this as root")
+        return None
     except (OSError, ValueError) as error:
-        problems.error(1, f"cannot be read: {getattr(error, 'strerror', None) or error}; {advice}")
+        problems.error(1, f"cannot be read: {getattr(error, 'strerror', None) or error}")
         return None
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
-            problems.error(1, f"is not a file; {advice}")
+            problems.error(1, "is not a file; put a plain file in its place")
             return None
         with open(fd, "rb", closefd=False) as file:
             octets = file.read(FILE_MAX + 1)
     except OSError as error:
-        problems.error(1, f"cannot be read: {error.strerror}; {advice}")
+        problems.error(1, f"cannot be read: {error.strerror}")
         return None
     finally:
         os.close(fd)

@@ -130,8 +130,30 @@ def test_junk_is_bounded(files: Files) -> None:
 def test_missing_files(files: Files) -> None:
     files.ha_cf = files.haresources = files.authkeys = None
     assert [text.split(";")[0] for text in files.errors()] == [
-        f"{name}:1: cannot be read: No such file or directory" for name in ("ha.cf", "haresources", "authkeys")
+        f"{name}:1: is not there" for name in ("ha.cf", "haresources", "authkeys")
     ]
+    with pytest.raises(ConfigError, match="cannot be read: embedded null byte"):
+        load("/etc/ha.d\0", node="julius")
+    with pytest.raises(ConfigError, match="cannot be read: Not a directory"):
+        load("/dev/null", node="julius")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
+def test_somebody_else_is_told_to_be_root(files: Files) -> None:
+    directory = files.write()
+    child = os.fork()
+    if child == 0:
+        files.directory.chmod(0o711)
+        os.setgroups([])
+        os.setuid(65534)
+        told = False
+        try:
+            load(directory, node="julius")
+        except ConfigError as error:
+            told = any("permission denied; run this as root" in text for text in error.errors)
+        finally:
+            os._exit(0 if told else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_a_fifo_or_directory_is_no_file(files: Files) -> None:
