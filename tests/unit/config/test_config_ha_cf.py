@@ -515,7 +515,7 @@ def test_ipfail_needs_nothing_of_the_original(files: Files) -> None:
      "respawn root /bin", "failfast nosuchuser /bin/true", "apiauth", "apiauth x", "apiauth x uid=",
      "apiauth x foo=root",
      "apiauth x root", "apiauth x gid=nosuchgroup", "apiauth x uid=root,nosuchuser", "stonith", "stonith null",
-     "stonith nosuchtype /etc/hostname", "stonith_host *", "stonith_host * nosuchtype x", "env NAME", "env =value",
+     "stonith nosuchtype /etc/passwd", "stonith_host *", "stonith_host * nosuchtype x", "env NAME", "env =value",
      "env A=1 B", "env A-B=1"],
 )  # fmt: skip
 def test_refused_lines(files: Files, line: str) -> None:
