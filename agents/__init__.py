@@ -21,7 +21,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ANNOUNCEMENTS_NS", "Agent", "AgentError", "InlineAgent", "SpawnedAgent", "notices", "resolve", "take_notices"]
+__all__ = [
+    "ANNOUNCEMENTS_NS", "Agent", "AgentError", "InlineAgent", "SpawnedAgent", "notices", "resolve", "take_notices",
+]  # fmt: skip
 
 _NAME_CHARACTERS = 64
 _INLINE = {"IPaddr": Address, "IPaddr2": Address, "IPv6addr": Address, "SendArp": SendArp}

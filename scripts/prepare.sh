@@ -8,9 +8,13 @@ say() {
     echo "heartbeat: $*" >&2
 }
 
+# The machine's own Python before one in somebody's home: daemons and tests run as other users too.
+python=$(command -v /usr/bin/python3 || command -v python3 || echo /usr/bin/python3)
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || python=python3
+
 # What the packages are for, asked of the machine itself: it may have it from elsewhere.
 machine_ready() {
-    python3 - 2>/dev/null <<'END' || return 1
+    "$python" - 2>/dev/null <<'END' || return 1
 import ensurepip, os, sys, sysconfig, venv
 sys.exit(sys.version_info < (3, 11) or not os.path.exists(sysconfig.get_path("include") + "/Python.h"))
 END
@@ -35,7 +39,7 @@ install_packages() {
 fingerprint() {
     {
         pwd
-        python3 --version
+        "$python" --version
         cat pyproject.toml setup.py heartbeat/kernel_build.py _hbfast/*.p[yx]*
     } | sha256sum
 }
@@ -51,7 +55,7 @@ prepare() {
         say "building in $PWD/.venv"
         {
             [ "$(.venv/bin/python -c 'import sys; print(sys.prefix)' 2>/dev/null)" = "$PWD/.venv" ] ||
-                python3 -m venv --clear .venv
+                "$python" -m venv --clear .venv
             .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".${1:+[$1]}"
         } >&2
         echo "$made_from" >"$stamp"

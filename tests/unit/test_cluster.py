@@ -84,7 +84,7 @@ def test_leftovers_of_a_dead_run_are_stopped_before_anything_is_claimed(world):
 
 @pytest.mark.parametrize("holder", [JULIUS, CAESAR])
 def test_power_failure_of_the_holder(world, holder):
-    julius, caesar = world.both()
+    julius, _ = world.both()
     other = CAESAR if holder == JULIUS else JULIUS
     if holder == CAESAR:
         assert world.ask(julius, "standby")[0]
