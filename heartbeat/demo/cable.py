@@ -12,6 +12,7 @@ slow loses octets. The pump is a process of its own, real-time, so that a busy m
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -117,11 +118,12 @@ class Pump:
         self._epoll.register(requests, select.EPOLLIN)
 
     def run(self) -> None:
-        """Until the world hangs up."""
-        while self._wait():
-            now = now_ns()
-            for direction in self._directions:
-                direction.step(now, self._cut, self._damaged)
+        """Until the world hangs up, or is gone."""
+        with contextlib.suppress(ConnectionError):
+            while self._wait():
+                now = now_ns()
+                for direction in self._directions:
+                    direction.step(now, self._cut, self._damaged)
 
     def _wait(self) -> bool:
         deadlines = [at for at in (direction.deadline() for direction in self._directions) if at is not None]

@@ -26,6 +26,9 @@ MS_PRIVATE = 0x4_0000
 _PR_SET_PDEATHSIG = 1
 _SO_RCVBUFFORCE = 33  # asm/socket.h
 
+# what ends a program from outside, and may be waited for
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -74,7 +77,11 @@ def network_of(pid: int) -> int:
 
 @contextlib.contextmanager
 def inside(network: int) -> Iterator[None]:
-    """Sockets that this thread opens within belong to that network namespace, and stay there."""
+    """Sockets that this thread opens within belong to that network namespace, and stay there.
+
+    Ctrl-C and its like wait until the end: half a netlink dialogue would be taken for the answer to the next request.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     home = current_network()
     try:
         _checked(_libc.setns(network, CLONE_NEWNET), "setns")
@@ -84,6 +91,7 @@ def inside(network: int) -> Iterator[None]:
             _checked(_libc.setns(home, CLONE_NEWNET), "setns")
     finally:
         os.close(home)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def enlarge_receive_buffer(receiver: socket.socket, octets: int) -> None:

@@ -7,11 +7,12 @@ carrier away at once.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyroute2 import IPRoute
+from pyroute2 import IPRoute, NetlinkError
 
 from heartbeat.demo import namespaces
 
@@ -34,6 +35,15 @@ def netlink(network: int) -> Iterator[IPRoute]:
     """A pyroute2 socket in that network namespace, for the time of a `with`."""
     with namespaces.inside(network), IPRoute() as ip:
         yield ip
+
+
+@contextlib.contextmanager
+def _perhaps_gone() -> Iterator[None]:
+    try:
+        yield
+    except NetlinkError as error:
+        if error.code != errno.ENODEV:
+            raise
 
 
 class Switches:
@@ -60,7 +70,8 @@ class Switches:
             return int(plug)
 
     def pull(self, plug: int) -> None:
-        with namespaces.inside(self._namespace):
+        """It may be gone: a machine that ends takes its end of the pair, and so the whole pair, with it."""
+        with namespaces.inside(self._namespace), _perhaps_gone():
             self._ip.link("set", index=plug, state="down")
 
     def push(self, plug: int) -> None:
@@ -70,7 +81,7 @@ class Switches:
 
     def remove(self, plug: int) -> None:
         """Take the plug and its machine's interface away."""
-        with namespaces.inside(self._namespace):
+        with namespaces.inside(self._namespace), _perhaps_gone():
             self._ip.link("del", index=plug)
 
     def _make_bridge(self, network: str) -> int:

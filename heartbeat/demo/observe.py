@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import socket
 import struct
 import threading
@@ -92,6 +93,8 @@ class Observer:
         os.close(self._wake)
 
     def _run(self) -> None:
+        # they are the main thread's, which may have put them off
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         run_real_time(INSTRUMENT)
         while True:
             for fd, _ in self._epoll.poll():

@@ -8,6 +8,9 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from pyroute2 import NetlinkError
+
+from heartbeat.demo.namespaces import ENDINGS
 from heartbeat.demo.scenes import Scene, Stage
 from heartbeat.demo.screen import Report, Screen, complain
 from heartbeat.demo.world import World
@@ -18,14 +21,13 @@ if TYPE_CHECKING:
 
 # All times of the files and of the program run this many times faster.
 _DIVISOR = 50
-_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def play(*, json: bool, seed_times: bool) -> int:
     """As `heartbeat.demo.main`."""
     if os.geteuid():
         _become_root_of_namespaces(json, seed_times)
-    for number in _ENDINGS:
+    for number in ENDINGS:
         signal.signal(number, _leave)
     divisor = 1 if seed_times else _DIVISOR
     screen = Report() if json else Screen()
@@ -39,7 +41,7 @@ def play(*, json: bool, seed_times: bool) -> int:
                 screen.show(scene)
                 if scene.troubles:
                     complain(scene, stage.logs())
-    except OSError as error:
+    except (OSError, NetlinkError) as error:
         print(f"heartbeat: {error}", file=sys.stderr)
         ok = False
     else:
@@ -55,7 +57,7 @@ def _world(divisor: int) -> Iterator[World]:
         yield world
     finally:
         # a second Ctrl-C must not leave half a world behind
-        for number in _ENDINGS:
+        for number in ENDINGS:
             signal.signal(number, signal.SIG_IGN)
         world.close()
 

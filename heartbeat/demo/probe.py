@@ -195,7 +195,8 @@ def _run(
     interval_ns: int = MILLISECOND,
 ) -> None:
     run_real_time(INSTRUMENT)
-    print("ready", flush=True)
+    with contextlib.suppress(BrokenPipeError):  # nobody waits any more: the end is near
+        os.write(sys.stdout.fileno(), b"ready\n")
     watched = [receive] if receive else []
     next_ns = now_ns()
     while True:

@@ -68,13 +68,26 @@ class Surroundings:
         if folder_too:
             assert list(self.folder.iterdir()) == []
 
-    def _bury(self) -> bool:
+    def check_interrupted(self, code: int, errors: str, number: signal.Signals) -> None:
+        if number == signal.SIGKILL:
+            # nothing can be done about files then; processes, namespaces and mounts go all the same
+            assert code == -number
+            self.check(folder_too=False)
+        else:
+            assert (code, errors) == (128 + number, "")
+            self.check()
+
+    def newcomers(self) -> set[int]:
+        """Processes below this one that were not there before."""
         before = self._before[3]
         assert isinstance(before, set)
-        for pid in self.descendants() - before:
+        return self.descendants() - before
+
+    def _bury(self) -> bool:
+        for pid in self.newcomers():
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
-        return self.descendants() <= before
+        return not self.newcomers()
 
 
 @pytest.fixture
@@ -141,22 +154,31 @@ def test_for_a_person(surroundings: Surroundings) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-@pytest.mark.parametrize("scenes", [0, 2])
-def test_interrupted_it_leaves_nothing_behind(surroundings: Surroundings, number: signal.Signals, scenes: int) -> None:
+@pytest.mark.parametrize("processes", [1, 2, 4, 7, 10])
+def test_interrupted_it_leaves_nothing_behind(
+    surroundings: Surroundings, number: signal.Signals, processes: int
+) -> None:
+    """At any stage of building its world, by how many processes there are besides it."""
     # in a process group of its own: what it kills by mistake is then not this test
     with subprocess.Popen(
-        DEMO, env=surroundings.environment, stdout=subprocess.PIPE, text=True, process_group=0
+        DEMO, env=surroundings.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
+    ) as demo:
+        until(lambda: len(surroundings.newcomers()) > processes, LIMIT_S, "it is building its world")
+        demo.send_signal(number)
+        _, errors = demo.communicate(timeout=LIMIT_S)
+    surroundings.check_interrupted(demo.returncode, errors, number)
+
+
+def test_interrupted_in_a_scene_it_leaves_nothing_behind(surroundings: Surroundings) -> None:
+    with subprocess.Popen(
+        DEMO, env=surroundings.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
     ) as demo:
         assert demo.stdout
-        for _ in range(2 + scenes):
-            assert demo.stdout.readline()
-        if not scenes:
-            until(lambda: len(surroundings.descendants()) > 4, LIMIT_S, "it is building its world")
-        demo.send_signal(number)
-        code = demo.wait(LIMIT_S)
-    assert code == (-number if number == signal.SIGKILL else 128 + number)
-    # nothing can be done about files after a SIGKILL; processes, namespaces and mounts go all the same
-    surroundings.check(folder_too=number != signal.SIGKILL)
+        while not demo.stdout.readline().startswith("power-failure"):
+            assert demo.poll() is None
+        demo.send_signal(signal.SIGINT)
+        _, errors = demo.communicate(timeout=LIMIT_S)
+    surroundings.check_interrupted(demo.returncode, errors, signal.SIGINT)
 
 
 def test_an_ordinary_user_can_play_it() -> None:
