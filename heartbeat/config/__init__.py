@@ -38,15 +38,15 @@ def load(
 
     node: this node's name, instead of nodeinfo or `uname -n`. machine: False leaves out what concerns this machine
     (own name, devices, interfaces, host names, accounts): the node is then the first of the file unless given.
-    divisor: as `Config.settings` applies it. previous: a configuration whose resolved host names are taken over, so
-    that a reload does not wait for a name server.
+    divisor: as `Config.settings` applies it. previous: a configuration whose resolved host names are taken over; new
+    ones are then refused, so that a reload never waits for a name server.
     """
     ha_cf, resources, keys = files = [
         Problems(os.path.join(directory, name)) for name in (HA_CF, HARESOURCES, AUTHKEYS)
     ]
     config = Config(os.path.abspath(directory), divisor=divisor)
     config.node = lower(node if node is not None else _own_name(directory, machine))
-    known = {medium.host: medium.address for medium in previous.media if medium.address} if previous else {}
+    known = {medium.host: medium.address for medium in previous.media if medium.address} if previous else None
 
     reader = hacf.Reader(config, ha_cf, known, ask_machine=machine)
     found = read(ha_cf, "create it; see ha.cf(5)")

@@ -52,10 +52,10 @@ class Directive:
 class Reader:
     """Fills a Config from the lines of ha.cf, and knows what the finished file must still be checked for.
 
-    known: host names already resolved, name to address; the resolver is asked for others only.
+    known: host names resolved before, name to address; then the resolver is not asked. None: it is.
     """
 
-    def __init__(self, config: Config, problems: Problems, known: dict[str, str], *, ask_machine: bool) -> None:
+    def __init__(self, config: Config, problems: Problems, known: dict[str, str] | None, *, ask_machine: bool) -> None:
         self.config = config
         self.problems = problems
         self.known = known

@@ -93,6 +93,19 @@ def resolve(host: str) -> str | None:
     return address if isinstance(address, str) else None
 
 
+def is_local(address: str) -> bool:
+    """Is this IPv4 address one of this machine's own? (Binding to it would not tell where ip_nonlocal_bind is on.)"""
+    probe = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+    try:
+        probe.connect((address, 9))
+        own: str = probe.getsockname()[0]
+    except OSError:
+        return False
+    finally:
+        probe.close()
+    return own == address
+
+
 def service_port(name: str) -> int | None:
     """The UDP port of a service in /etc/services. Read by hand: the resolver's libraries would stay in memory."""
     for service, port in _services():

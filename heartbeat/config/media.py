@@ -58,9 +58,16 @@ def ucast(reader: Reader, line: int, rest: str) -> None:
     device, host = words[:2]
     if not _is_interface(reader, "ucast", line, device):
         return
-    address = numeric(host) or reader.known.get(host)
+    address = numeric(host) or (reader.known or {}).get(host)
     if address is None and reader.ask_machine:
+        if reader.known is not None:
+            reader.error(line, f"ucast {device}: a host name that is new: write the address, or restart")
+            return
         address = machine.resolve(host)
+    if address is not None and reader.ask_machine and machine.is_local(address):
+        # the same ha.cf on both nodes names both: a node need not beat to itself, and with two sockets on one port the
+        # kernel would hand the peer's messages to either
+        return
     medium = MediumConfig(device, "ucast", device, host=host, address=address or "", port=reader.port("ucast"))
     if not reader.add_medium(line, medium) or not reader.ask_machine:
         return

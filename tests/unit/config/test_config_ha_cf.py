@@ -460,6 +460,17 @@ def test_known_names_are_not_asked_for_again(files: Files, monkeypatch: pytest.M
     config = files.load()
     monkeypatch.setattr(machine, "resolve", lambda host: pytest.fail(f"asked for {host}"))
     assert medium(files.load(previous=config), 1).address == "10.0.0.2"
+    files.add("ucast eth1 new.example")
+    (error,) = files.errors(previous=config)
+    assert error.startswith("ha.cf:12: ucast eth1: a host name that is new")
+
+
+def test_a_node_does_not_beat_to_itself(files: Files) -> None:
+    """The same ha.cf on both nodes names both. 127.0.0.1 is this machine's own address in every namespace."""
+    files.add("ucast eth1 127.0.0.1", "ucast eth1 10.0.0.2")
+    config = files.load()
+    assert [(medium.name, medium.host) for medium in config.media[1:]] == [("eth1", "10.0.0.2")]
+    assert config.warnings == ()
 
 
 # ---- fail-back
