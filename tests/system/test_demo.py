@@ -218,7 +218,7 @@ def first_scene(stage: Stage) -> list[str]:
 @pytest.fixture
 def stage(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> Stage:
     stage = Stage(make_world(), lambda _text: None)
-    monkeypatch.setattr(pair_module, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(pair_module, "PATIENCE_S", 3.0)
     return stage
 
 
