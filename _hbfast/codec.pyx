@@ -534,9 +534,10 @@ cdef class Decoder:
             self.open_candidate(lf - (MARKER - 1), p[0] == c">")
 
     cdef void reject_large(self, int64_t visible) noexcept:
+        """Of the classic ones; a netstring is too large as soon as it says so."""
         cdef int i = 0
         while i < self.opened:
-            if visible - self.open[i].start > self.limit:
+            if self.open[i].classic and visible - self.open[i].start > self.limit:
                 self.reject(i, OVERSIZE)
             else:
                 i += 1
@@ -560,6 +561,7 @@ cdef class Decoder:
         cdef int i
         while until < visible:
             until = self.first_end(visible)
+            self.reject_large(until - 1)
             i = 0
             while i < self.opened:
                 c = &self.open[i]

@@ -177,9 +177,8 @@ cdef class TimerWheel:
                 if start == target:
                     break
             elif self.heads[FAR] != NONE and target >> (6 * RINGS) > self.tick >> (6 * RINGS):
-                # the rings are empty: go on where the first of the far ones is, or where now is, if that is earlier
-                start = self.slot_minimum(FAR) // TICK_NS
-                self.tick = min(start, target)
+                # the rings are empty, so nothing is skipped; what has become due hangs at the new tick
+                self.tick = target
                 self.hang_again(FAR)
             else:
                 break

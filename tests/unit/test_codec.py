@@ -851,6 +851,21 @@ def test_hostile_input_costs_a_bounded_time_for_each_octet(name):
         assert len(decoder.feed(b"\n" + CLASSIC)) == 1
 
 
+def test_a_long_message_in_single_octets():
+    """An octet costs the same, however much of its message is waiting: the buffer is not moved for each."""
+
+    def spent(decoder):
+        start = time.process_time()
+        for _ in range(100_000):
+            decoder.feed(b"x")
+        return time.process_time() - start
+
+    decoder = Decoder("ttyS0", AUTH, stream=True)
+    outside = spent(decoder)
+    decoder.feed(b">>>\nx=" + b"x" * 150_000)
+    assert spent(decoder) < 4 * outside + 0.05
+
+
 def test_odd_arguments():
     decoder = Decoder("x", None, stream=True)
     assert decoder.feed(b"") == []
