@@ -11,7 +11,8 @@ Who gives (A) and who takes (B) exchange `ask_resources`, as the original does; 
     IDLE
 
 Instead of `other` B may answer `not`, and A keeps what it has. Nothing is released before B has promised to take it;
-A claims the groups until its `done`. hb_takeover on B asks A to begin.
+A claims the groups until its `done`. hb_takeover on B asks A to begin; where A won't, its `not` says that it answers
+that (`to`): a hand-over that A has begun meanwhile goes on.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from heartbeat.core.timers import Timers
 
 IDLE, ASKED, RELEASING, HANDED, PROMISED, ACQUIRING = range(6)
+GIVING = (ASKED, RELEASING, HANDED)
 
 REPLY_NS = 10 * SECOND  # for an answer
 WORK_NS = 3600 * SECOND  # for the other node's agents
@@ -54,14 +56,14 @@ class Standby(Machine):
         (ASKED, PROMISED): "both asked at once, and the peer's name comes first",
         (RELEASING, HANDED): "all is released: done is sent",
         (RELEASING, IDLE): "the peer is gone, or we leave",
-        (HANDED, IDLE): "done: the peer has it; or the peer is gone",
+        (HANDED, IDLE): "done: the peer has it; or the peer is gone, or has not taken it",
         (IDLE, PROMISED): "me: the peer gives; other is sent",
         (PROMISED, ACQUIRING): "done: the peer has released",
         (PROMISED, IDLE): "the peer is gone or has given up",
         (ACQUIRING, IDLE): "all is up or has failed: done is sent",
     }
 
-    __slots__ = ("_groups", "_kept", "_kind", "_outbox", "_request", "_resources", "_settings", "_timer", "_timers")
+    __slots__ = ("_groups", "_kind", "_outbox", "_request", "_resources", "_settings", "_timer", "_timers", "_unmoved")
 
     def __init__(self, settings: Settings, outbox: Outbox, timers: Timers, resources: Resources) -> None:
         super().__init__(IDLE)
@@ -72,7 +74,7 @@ class Standby(Machine):
         self._timer = timers.new(self._too_late)
         self._groups: list[GroupMachine] = []
         self._kind = "all"
-        self._kept = 0  # the peer's statuses in a row that show no release of what it promised to release
+        self._unmoved = 0  # the peer's statuses in a row that show nothing of the step that is its own
         self._request = 0  # the operator's, answered when the hand-over has ended
 
     def reconfigure(self, settings: Settings) -> None:
@@ -95,11 +97,12 @@ class Standby(Machine):
         if trouble:
             self._outbox.reply(number, False, trouble)
         elif giving:
+            self._answer(False, "another move was asked for")
             self._begin(concerned, kind)
             self._request = number
         else:
+            self._answer(False, "another move was asked for")
             self._outbox.send("hb_takeover", [("rsc_hold", kind.encode())], priority=URGENT)
-            self._answer(False, "another takeover was asked for")
             self._request = number
             self._timers.arm(self._timer, self._outbox.now + REPLY_NS // self._settings.divisor)
 
@@ -185,7 +188,7 @@ class Standby(Machine):
         elif info == "other" and self.state == IDLE:
             self._say("not")  # too late: we have given up asking
         elif info == "not":
-            self._refused(peer)
+            self._refused(peer, takeover=message.get("to") == "hb_takeover")
         elif info == "done" and self.state == PROMISED:
             self.enter(ACQUIRING)
             self._timers.disarm(self._timer)
@@ -213,12 +216,13 @@ class Standby(Machine):
     def _ready_to_take(self) -> bool:
         return self._resources.state_name == "settled" and self._resources.quiet
 
-    def _refused(self, peer: Peer) -> None:
-        if self.state in (ASKED, PROMISED):
-            self._end(False, f"{peer.name} refused: it is busy; try again")
-        elif self.state == IDLE:
+    def _refused(self, peer: Peer, *, takeover: bool) -> None:
+        text = f"{peer.name} refused: it is busy; try again"
+        if self.state == IDLE:
             self._timers.disarm(self._timer)
-            self._answer(False, f"{peer.name} refused: it is busy; try again")
+            self._answer(False, text)
+        elif self.state in (ASKED, PROMISED) and not takeover:
+            self._end(False, text)
 
     def hb_takeover(self, peer: Peer, message: Message) -> None:
         """The peer's operator wants a set, as the peer sees it."""
@@ -226,12 +230,14 @@ class Standby(Machine):
         if kind is None:
             return
         concerned = [machine for machine in self._set(kind) if machine.claimed]
+        if self.state in GIVING and all(machine in self._groups for machine in concerned):
+            return  # it is on its way: the two operators want the same
         if concerned and not self._trouble():
             self._begin(concerned, kind)
         else:
-            self._kind = kind if self.state == IDLE else self._kind
             self._outbox.note(WARN, f"takeover request of {peer.name} refused: {self._trouble() or 'nothing to give'}")
-            self._say("not")
+            fields = [("rsc_hold", kind.encode()), ("info", b"not"), ("to", b"hb_takeover")]
+            self._outbox.send("ask_resources", fields, priority=URGENT)
 
     # --- progress
 
@@ -242,12 +248,18 @@ class Standby(Machine):
         letters = {other.letter(self._resources.label(machine)) for machine in self._groups}
         if self.state == HANDED and letters <= {"h", "f"}:
             self._end(letters == {"h"}, "the other node has taken over")
-        elif self.state == PROMISED and letters == {"h"}:
-            self._kept += 1
-            if self._kept > PATIENCE:
-                self._end(False, "the other node keeps what it has")
+            return
+        untaken = self.state == HANDED and letters <= {"-", "x"}
+        kept = self.state == PROMISED and letters == {"h"}
+        self._unmoved = self._unmoved + 1 if untaken or kept else 0
+        if self._unmoved <= PATIENCE:
+            return
+        if kept:
+            self._end(False, "the other node keeps what it has")
         else:
-            self._kept = 0
+            groups = self._groups
+            self._end(False, "the other node did not take over")
+            self._resources.claim(groups, "the other node did not take over")
 
     def progress(self) -> None:
         """Something may have come up or gone down."""

@@ -6,7 +6,7 @@ import pytest
 from pair import CAESAR, JULIUS, SEED_GROUP, MediumDown, Reload, World, settings
 
 from heartbeat.core.events import Request
-from heartbeat.core.settings import FAILBACK_ON, SECOND, Group, Resource
+from heartbeat.core.settings import FAILBACK_ON, MILLISECOND, SECOND, Group, Resource
 
 FIRST, SECOND_ADDRESS, MAIL = (resource.word for resource in SEED_GROUP.resources)
 GROUP_UP = [FIRST, SECOND_ADDRESS, MAIL]
@@ -294,6 +294,57 @@ def test_both_operators_at_once_end_with_one_holder(world):
     world.run(20)
     assert sorted(julius.up + caesar.up) == ["a", "b"]
     assert julius.replies[1][0] != caesar.replies[1][0]
+    assert julius.view().stable
+    assert caesar.view().stable
+
+
+@pytest.mark.parametrize("slow_ms", [0, 20, 2000])
+@pytest.mark.parametrize("lead_ms", [-30, -3, -2, -1, 0, 1, 2, 3, 4, 30])
+def test_standby_here_and_takeover_there_at_once_want_the_same(world, lead_ms, slow_ms):
+    """In whatever order their messages cross, and however long the agents take."""
+    julius, caesar = world.both()
+    for node in (julius, caesar):
+        node.slow_ns = dict.fromkeys((FIRST, SECOND_ADDRESS), slow_ms * MILLISECOND)
+    requests = [(julius, "standby"), (caesar, "takeover")]
+    first, second = requests if lead_ms >= 0 else reversed(requests)
+    first[0].tell(Request(1, first[1], "all"))
+    world.run(abs(lead_ms) / 1000)
+    second[0].tell(Request(1, second[1], "all"))
+    world.run(20)
+    assert held(julius, caesar) == [[], GROUP_UP]
+    assert julius.view().stable
+    assert caesar.view().stable
+    replies = [julius.replies[1], caesar.replies[1]]
+    assert any(ok for ok, _ in replies)
+    assert all(ok or "a move is under way" in text for ok, text in replies)
+
+
+def test_what_was_handed_over_and_not_taken_is_taken_back(world):
+    """The other has forgotten its promise, for whatever reason."""
+    julius, caesar = world.both()
+    world.drop = lambda sender, message, medium: message.get("info") == "done"
+    julius.tell(Request(1, "standby", "all"))
+    world.run(0.1)
+    assert held(julius, caesar) == [[], []]
+    caesar.cluster._standby._end(False, "forgotten")
+    world.drop = None
+    world.run(25)
+    assert held(julius, caesar) == [GROUP_UP, []]
+    assert julius.replies[1] == (False, "the other node did not take over")
+    assert julius.view().stable
+    assert caesar.view().stable
+
+
+def test_a_second_request_is_not_left_without_an_answer(world):
+    """hb_takeover waits for the other node, and in the meantime hb_standby begins."""
+    groups = {"groups": (group("a"), group("b", CAESAR))}
+    julius, caesar = world.boot(JULIUS, **groups), world.boot(CAESAR, **groups)
+    world.run(10)
+    julius.tell(Request(1, "takeover", "foreign"))
+    julius.tell(Request(2, "standby", "local"))
+    world.run(20)
+    assert set(julius.replies) == {1, 2}
+    assert sorted(julius.up + caesar.up) == ["a", "b"]
     assert julius.view().stable
     assert caesar.view().stable
 
