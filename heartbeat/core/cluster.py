@@ -302,6 +302,10 @@ class Cluster:
     # --- views
 
     def _stable(self) -> bool:
+        """Nothing moves, and a hand-over would be accepted now, if there is somebody to take it."""
+        other = self._resources.other
+        if not (other.alone or other.ready):
+            return False
         settled = self._resources.state == resources.SETTLED and self._resources.quiet
         failed = any(machine.claimed and not machine.up for machine in self._resources.groups.values())
         return settled and not failed and self._standby.state == IDLE
@@ -315,7 +319,8 @@ class Cluster:
                 views[name] = NodeView(self._membership.local.state_name, self._outbox.generation, links)
             else:
                 links = {medium: link.state_name for medium, link in peer.links.items()}
-                views[name] = NodeView(peer.state_name, peer.tracker.generation, links)
+                last_heard_ns = peer.last_status_ns or None
+                views[name] = NodeView(peer.state_name, peer.tracker.generation, links, last_heard_ns)
         return views
 
     def _group_view(self, key: str) -> GroupView:

@@ -276,6 +276,21 @@ def test_active_active_takeover_and_failback_words(world):
     assert held(julius, caesar) == [["a"], ["b"]]
 
 
+@pytest.mark.parametrize("verb", ["standby", "takeover"])
+def test_when_both_are_stable_a_hand_over_is_accepted(world, verb):
+    """From the first instant on, also over a slow line."""
+    world.delay_ns = 200 * MILLISECOND
+    julius, _ = world.both()
+    world.kill(CAESAR)
+    world.run(20)
+    assert julius.view().stable
+    caesar = world.boot(CAESAR)
+    while not (julius.view().stable and caesar.view().stable and julius.view().nodes[CAESAR].status != "dead"):
+        world.run(0.001)
+    assert world.ask(julius if verb == "standby" else caesar, verb)[0]
+    assert held(julius, caesar) == [[], GROUP_UP]
+
+
 def test_a_hand_over_without_a_peer_is_refused(world):
     julius = world.boot(JULIUS)
     world.run(40)
