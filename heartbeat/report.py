@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         def generation(self) -> int: ...
         @property
         def links(self) -> Mapping[str, str]: ...
+        @property
+        def last_heard_ns(self) -> int | None: ...
 
     class GroupFacts(Protocol):
         @property
@@ -90,7 +92,12 @@ def status(
         "holds": view.holds,
         "stable": view.stable,
         "nodes": {
-            name: {"status": node.status, "generation": node.generation, "links": dict(node.links)}
+            name: {
+                "status": node.status,
+                "generation": node.generation,
+                "links": dict(node.links),
+                "last_heard_ns": node.last_heard_ns,
+            }
             for name, node in view.nodes.items()
         },
         "media": [
@@ -126,7 +133,7 @@ def text(status: Mapping[str, Any], now_ns: int | None = None) -> str:
     last = status.get("last_failover")
     if last:
         parts.append(_failover(last, now_ns))
-    parts += [_groups(status), _nodes(status), _media(status), _daemon(status)]
+    parts += [_groups(status), _nodes(status, now_ns), _media(status), _daemon(status)]
     joined = "\n\n".join(part for part in parts if part) + "\n"
     # a warning may quote what came over the wire: nothing of it reaches the terminal's cursor
     return "".join(one if one == "\n" or one.isprintable() else "?" for one in joined)
@@ -178,12 +185,14 @@ def _groups(status: Mapping[str, Any]) -> str:
     return _table(["group", "holder", "state here", "preferred"], rows)
 
 
-def _nodes(status: Mapping[str, Any]) -> str:
+def _nodes(status: Mapping[str, Any], now_ns: int) -> str:
     rows = []
     for name, node in status["nodes"].items():
         links = [f"{link} {state}" for link, state in node["links"].items()]
-        rows.append([name, node["status"], str(node["generation"] or "-"), ", ".join(links) or "-"])
-    return _table(["node", "status", "generation", "links"], rows)
+        heard_ns = node.get("last_heard_ns")
+        heard = "-" if heard_ns is None else _ago(now_ns - heard_ns)
+        rows.append([name, node["status"], str(node["generation"] or "-"), heard, ", ".join(links) or "-"])
+    return _table(["node", "status", "generation", "heard", "links"], rows)
 
 
 def _media(status: Mapping[str, Any]) -> str:

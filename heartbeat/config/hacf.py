@@ -68,6 +68,7 @@ class Reader:
         self.deadping_ms = 0
         self.nodes: list[str] = []
         self.media: list[MediumConfig] = []
+        self.to_self: list[MediumConfig] = []  # ucast to an address of this machine
         self.respawn: list[Respawn] = []
         self.absent: list[tuple[MediumConfig, int, str]] = []
         self.invalid: set[str] = set()  # directives whose value was refused: nothing is concluded from their defaults
@@ -134,7 +135,7 @@ class Reader:
         return self.serial_baud
 
     def add_medium(self, line: int, medium: MediumConfig) -> bool:
-        """False, said why, where it is the same as one before or one too many. Makes its name unique."""
+        """False, said why, where it is the same as one before or one too many."""
         for other in self.media:
             if (other.type, other.device, other.host, other.port) == (
                 medium.type, medium.device, medium.host, medium.port
@@ -144,11 +145,19 @@ class Reader:
         if len(self.media) == MEDIA_MAX:
             self.error(line, f"more than {MEDIA_MAX} media")
             return False
-        before = sum(other.device == medium.device for other in self.media)
-        if before:
-            medium.name = f"{medium.name}#{before + 1}"
         self.media.append(medium)
         return True
+
+    def _name_media(self) -> None:
+        """Leave out what would beat to this node itself (the same ha.cf on both nodes names both): with two sockets on
+        one port the kernel would hand the peer's messages to either. Number what shares an interface."""
+        if len(self.to_self) < len(self.media):
+            self.media = [medium for medium in self.media if medium not in self.to_self]
+        seen: dict[str, int] = {}
+        for medium in self.media:
+            count = seen[medium.device] = seen.get(medium.device, 0) + 1
+            if count > 1:
+                medium.name = f"{medium.device}#{count}"
 
     # ---- after the last line
 
@@ -166,6 +175,7 @@ class Reader:
     def finish(self) -> None:
         config = self.config
         config.nodes = tuple(self.nodes)
+        self._name_media()
         config.media = tuple(self.media)
         config.respawn = tuple(self.respawn)
         for medium in self.media:

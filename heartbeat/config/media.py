@@ -64,13 +64,11 @@ def ucast(reader: Reader, line: int, rest: str) -> None:
             reader.error(line, f"ucast {device}: a host name that is new: write the address, or restart")
             return
         address = machine.resolve(host)
-    if address is not None and reader.ask_machine and machine.is_local(address):
-        # the same ha.cf on both nodes names both: a node need not beat to itself, and with two sockets on one port the
-        # kernel would hand the peer's messages to either
-        return
     medium = MediumConfig(device, "ucast", device, host=host, address=address or "", port=reader.port("ucast"))
     if not reader.add_medium(line, medium) or not reader.ask_machine:
         return
+    if address is not None and machine.is_local(address):
+        reader.to_self.append(medium)
     if address is None:
         reader.absent.append(
             (medium, line, f"ucast {device}: the host {shown(host)} cannot be resolved; write its address")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 
 class NodeView:
-    """status: init, up, active or dead. links: medium → up or dead."""
+    """status: init, up, active or dead. links: medium → up or dead. last_heard_ns: when its newest heartbeat came,
+    None for this node itself and for one never heard in its generation."""
 
-    __slots__ = ("generation", "links", "status")
+    __slots__ = ("generation", "last_heard_ns", "links", "status")
 
-    def __init__(self, status: str, generation: int, links: dict[str, str]) -> None:
+    def __init__(self, status: str, generation: int, links: dict[str, str], last_heard_ns: int | None = None) -> None:
         self.status = status
         self.generation = generation
         self.links = links
+        self.last_heard_ns = last_heard_ns
 
 
 class GroupView:

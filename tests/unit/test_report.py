@@ -25,7 +25,7 @@ def view(**changes: Any) -> ClusterView:
         "stable": True,
         "nodes": {
             "julius": NodeView("active", 7, {}),
-            "caesar": NodeView("dead", 3, {"/dev/ttyS0": "dead"}),
+            "caesar": NodeView("dead", 3, {"/dev/ttyS0": "dead"}, 5),
         },
         "groups": [GroupView("IPaddr::10.0.0.254", "julius", "julius", "held")],
         "warnings": ["haresources differ"],
@@ -52,8 +52,8 @@ def test_the_object_is_the_documented_one_and_json():
         "holds": "all",
         "stable": True,
         "nodes": {
-            "julius": {"status": "active", "generation": 7, "links": {}},
-            "caesar": {"status": "dead", "generation": 3, "links": {"/dev/ttyS0": "dead"}},
+            "julius": {"status": "active", "generation": 7, "links": {}, "last_heard_ns": None},
+            "caesar": {"status": "dead", "generation": 3, "links": {"/dev/ttyS0": "dead"}, "last_heard_ns": 5},
         },
         "media": [
             {"type": "serial", "name": "/dev/ttyS0", "backend": "pyserial", "state": "up", "dropped": 1, "rejected": 2}
@@ -88,21 +88,21 @@ def good(**changes: Any) -> dict[str, Any]:
     made = copy.deepcopy(GOOD)
     made["nodes"] = {
         "julius": {"status": "active", "generation": 7, "links": {}},
-        "caesar": {"status": "active", "generation": 3, "links": {"/dev/ttyS0": "up"}},
+        "caesar": {"status": "active", "generation": 3, "links": {"/dev/ttyS0": "up"}, "last_heard_ns": SECOND},
     }
     return {**made, **changes}
 
 
 def test_a_good_day_in_full():
-    assert report.text(good(), 0) == (
+    assert report.text(good(), 3 * SECOND) == (
         "julius is active, holds its own groups, stable\n"
         "\n"
         "group               holder  state here  preferred\n"
         "IPaddr::10.0.0.254  julius  held        julius\n"
         "\n"
-        "node    status  generation  links\n"
-        "julius  active  7           -\n"
-        "caesar  active  3           /dev/ttyS0 up\n"
+        "node    status  generation  heard       links\n"
+        "julius  active  7           -           -\n"
+        "caesar  active  3           2.00 s ago  /dev/ttyS0 up\n"
         "\n"
         "medium      type    state  through  dropped  rejected\n"
         "/dev/ttyS0  serial  up     termios  0        2\n"

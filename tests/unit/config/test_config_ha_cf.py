@@ -467,10 +467,13 @@ def test_known_names_are_not_asked_for_again(files: Files, monkeypatch: pytest.M
 
 def test_a_node_does_not_beat_to_itself(files: Files) -> None:
     """The same ha.cf on both nodes names both. 127.0.0.1 is this machine's own address in every namespace."""
-    files.add("ucast eth1 127.0.0.1", "ucast eth1 10.0.0.2")
+    files.replace("bcast", "ucast eth1 127.0.0.1")
+    files.add("ucast eth1 10.0.0.2")
     config = files.load()
-    assert [(medium.name, medium.host) for medium in config.media[1:]] == [("eth1", "10.0.0.2")]
+    assert [(medium.name, medium.host) for medium in config.media] == [("eth1", "10.0.0.2")]
     assert config.warnings == ()
+    files.ha_cf = files.ha_cf.replace("ucast eth1 10.0.0.2", "")
+    assert [medium.host for medium in files.load().media] == ["127.0.0.1"]  # better than none
 
 
 # ---- fail-back
