@@ -54,7 +54,12 @@ def main() -> None:
     die_with_parent()
     if select.select([lives], [], [], 0)[0]:
         return  # the guardian died before we could say so
-    _become(machine)
+    try:
+        _become(machine)
+    except OSError:
+        if not os.path.exists(machine["run"]):
+            return  # the world was cleared away meanwhile
+        raise
     _bury_orphans()
 
 

@@ -346,10 +346,14 @@ def test_a_power_failure_ends_every_process_and_forgets_all_but_the_disk(pair: P
     take(node, pair)
     # in a session of its own, its parent gone: nothing but the power failure reaches it
     node.run(["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 </dev/null & : >/run/here"])
-    orphans = [pid for pid, words in node.processes().items() if words[0] == "sleep"]
-    assert len(orphans) == 1
+
+    def orphans() -> list[int]:
+        return [pid for pid, words in node.processes().items() if words[0] == "sleep"]
+
+    until(orphans, 10, "it runs")
+    (orphan,) = orphans()
     pair.world.power_off(node)
-    assert not any(Path(f"/proc/{pid}").exists() for pid in orphans)
+    assert not Path(f"/proc/{orphan}").exists()
     pair.world.power_on(node)
     assert not any(node.holds(address) for address in pair.site.addresses)
     assert node.run(["test", "-e", "/run/here"]).returncode == 1
