@@ -25,7 +25,11 @@ QUIET_PART = 24, 25  # of max_rexmit_delay: a message sent again so short ago is
 
 
 class Retransmit:
-    """One timer for all peers: the earliest request that is due."""
+    """Two timers for all peers: the earliest request that is due, and the acknowledgements that wait.
+
+    An acknowledgement only trims the sender's history, so it waits for half a keepalive: sent at once it would be on
+    a slow line just when the answer to what it acknowledges, a hand-over perhaps, wants to go.
+    """
 
     def __init__(
         self, settings: Settings, outbox: Outbox, timers: Timers, membership: Membership, tally: Tally
@@ -36,6 +40,9 @@ class Retransmit:
         self._membership = membership
         self._tally = tally
         self._timer = timers.new(self._ask)
+        self._acknowledge_timer = timers.new(self._acknowledge)
+        self._acknowledge_at: int | None = None
+        self._due: dict[str, int] = {}  # node → number to acknowledge
 
     def reconfigure(self, settings: Settings) -> None:
         self._settings = settings
@@ -47,6 +54,8 @@ class Retransmit:
         verdict = tracker.judge(message.generation, message.sequence)
         if verdict not in (FRESH, RESTARTED):
             return verdict
+        if verdict == RESTARTED:
+            self._due.pop(peer.name, None)
         if tracker.newest_gap:
             self._tally.add(WARN, f"lost packets of {peer.name}")
             if not tracker.open_gap(message.sequence, self._outbox.now, self._settings.max_rexmit_delay_ns):
@@ -54,8 +63,18 @@ class Retransmit:
         else:
             number = tracker.acknowledge(message.sequence)
             if number:
-                self._outbox.send("NS_ackmsg", [("ackseq", b"%x" % number)], to=peer.name)
+                self._due[peer.name] = number
+                if self._acknowledge_at is None:
+                    self._acknowledge_at = self._outbox.now + self._settings.keepalive_ns // 2
+                    self._timers.arm(self._acknowledge_timer, self._acknowledge_at)
         return verdict
+
+    def _acknowledge(self, now: int) -> None:
+        self._acknowledge_at = None
+        for name, number in self._due.items():
+            if self._membership.peers[name].alive:
+                self._outbox.send("NS_ackmsg", [("ackseq", b"%x" % number)], to=name)
+        self._due.clear()
 
     def schedule(self) -> None:
         """Arm the timer for the earliest request."""
