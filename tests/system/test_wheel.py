@@ -67,9 +67,9 @@ def wheel(tmp_path_factory) -> Path:
 
 def environment(base: Path, folder: Path, wheel: Path, *options: str) -> Path:
     """A fresh environment with the wheel in it. The folder of its commands."""
-    run(base, "-I", "-m", "venv", "--without-pip", folder)
-    python = folder / "bin/python"
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", *options, wheel)
+    # with its own pip: another Python's may be too old to work on it
+    run(base, "-I", "-m", "venv", folder)
+    run(folder / "bin/python", "-m", "pip", "install", "--quiet", *options, wheel)
     return folder / "bin"
 
 

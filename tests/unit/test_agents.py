@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -421,7 +422,7 @@ def test_what_the_daemon_imports_is_small():
         "pyroute2", "re", "shutil", "smtplib", "socket", "ssl", "subprocess", "typing", "urllib",
     }  # fmt: skip
     code = (
-        f"import sys; sys.path[:0] = {[path for path in sys.path if path]!r}\n"
+        f"import sys; sys.path[:0] = {[str(Path(__file__).parents[2]), *filter(None, sys.path)]!r}\n"
         "from heartbeat import agents\n"
         "agents.resolve('MailTo', ['a@b.c']).validate()\n"
         "agents.resolve('Delay', []).validate()\n"
