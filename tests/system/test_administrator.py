@@ -109,7 +109,6 @@ def hand_over(pair, source, target):
         (f"IPaddr::{LAN} IPaddr::{WAN} x", "julius"),
         (f"IPaddr::{LAN} x IPaddr::{WAN}", "caesar"),
         (f"x IPaddr::{LAN} IPaddr::{WAN}", "julius"),
-        (f"x IPaddr::{LAN} IPaddr::{WAN}", "caesar"),
     ],
 )
 def test_a_reload_serves_on(line, first):
@@ -134,7 +133,7 @@ def test_a_reload_serves_on(line, first):
             assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         until(lambda: julius.holds("10.0.0.251") and not julius.holds("10.0.0.253"), 5, "julius has reloaded")
         pair.settled(holder=julius)
-        time.sleep(seconds(4 * seed.DEADTIME_S))
+        time.sleep(seconds(2 * seed.DEADTIME_S))
         pair.nothing_moved(reload_ns)
         for change in pair.world.observer.since(reload_ns):
             assert (change.machine, change.address) in (("julius", "10.0.0.251"), ("julius", "10.0.0.253"))
