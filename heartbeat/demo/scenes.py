@@ -16,6 +16,7 @@ of the looks taken here.
 
 from __future__ import annotations
 
+import random
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -103,6 +104,10 @@ class Stage:
 
     def _power_failure(self, scene: Scene) -> None:
         failed, survivor = self._holder, self._other
+        self._await_heartbeat(failed, survivor)
+        # at any instant of an interval but its end: where the next heartbeat is a moment late, as on a busy machine it
+        # may be, the last one is older than keepalive, and the outage shorter than it promises to be at least
+        time.sleep(self.pair.seconds(seed.KEEPALIVE_S) * random.uniform(0, 0.8))
         failure_ns = self._world.power_off(failed)
         self._holder, self._other = survivor, failed
         self.pair.settle(survivor, self.pair.seconds(2 * seed.DEADTIME_S))
@@ -119,6 +124,14 @@ class Stage:
         most_ms = self.pair.seconds(seed.DEADTIME_S) * 1000 + _TAKEOVER_MS
         if not least_ms <= scene.outage_ms <= most_ms:
             raise TroubleError(f"the outage is not between {least_ms:.0f} and {most_ms:.0f} ms: {scene.outage_ms}")
+
+    def _await_heartbeat(self, sender: Node, hearer: Node) -> None:
+        def heard() -> object:
+            return ((hearer.status() or {}).get("nodes") or {}).get(sender.name, {}).get("last_heard_ns")
+
+        last = heard()
+        patience_s = self.pair.seconds(seed.DEADTIME_S)
+        self.pair.until(lambda: heard() != last, patience_s, f"{hearer.name} hears {sender.name}")
 
     def _return(self, scene: Scene) -> None:
         start_ns = now_ns()
