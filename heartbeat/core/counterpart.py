@@ -59,6 +59,11 @@ class Counterpart:
         seen = self.bulletin
         return "-" if seen is None else seen.groups.get(label, "-")
 
+    def knows(self, label: str) -> bool:
+        """Does its haresources have the group?"""
+        seen = self.bulletin
+        return seen is not None and label in seen.groups
+
     def claims(self, label: str) -> bool:
         return self.letter(label) in bulletin.CLAIMING
 

@@ -38,9 +38,6 @@ GIVING = (ASKED, RELEASING, HANDED)
 REPLY_NS = 10 * SECOND  # for an answer
 WORK_NS = 3600 * SECOND  # for the other node's agents
 
-# the peer's statuses in a row that must say so, before an exchange counts as over without its last message
-PATIENCE = 2
-
 KINDS = ("all", "local", "foreign")
 MIRROR = {"all": "all", "local": "foreign", "foreign": "local"}
 
@@ -63,7 +60,7 @@ class Standby(Machine):
         (ACQUIRING, IDLE): "all is up or has failed: done is sent",
     }
 
-    __slots__ = ("_groups", "_kind", "_outbox", "_request", "_resources", "_settings", "_timer", "_timers", "_unmoved")
+    __slots__ = ("_groups", "_kind", "_outbox", "_request", "_resources", "_settings", "_spoken", "_timer", "_timers")
 
     def __init__(self, settings: Settings, outbox: Outbox, timers: Timers, resources: Resources) -> None:
         super().__init__(IDLE)
@@ -74,7 +71,7 @@ class Standby(Machine):
         self._timer = timers.new(self._too_late)
         self._groups: list[GroupMachine] = []
         self._kind = "all"
-        self._unmoved = 0  # the peer's statuses in a row that show nothing of the step that is its own
+        self._spoken = 0  # when this node promised, or said that it has released
         self._request = 0  # the operator's, answered when the hand-over has ended
 
     def reconfigure(self, settings: Settings) -> None:
@@ -175,6 +172,7 @@ class Standby(Machine):
         self._kind = kind
         self._outbox.note(INFO, f"{peer.name} wants to go standby [{kind}]; taking its resources when it is done")
         self._say("other")
+        self._spoken = self._outbox.now
         self._timers.arm(self._timer, self._outbox.now + WORK_NS // self._settings.divisor)
 
     # --- messages
@@ -248,18 +246,16 @@ class Standby(Machine):
         letters = {other.letter(self._resources.label(machine)) for machine in self._groups}
         if self.state == HANDED and letters <= {"h", "f"}:
             self._end(letters == {"h"}, "the other node has taken over")
-            return
-        untaken = self.state == HANDED and letters <= {"-", "x"}
-        kept = self.state == PROMISED and letters == {"h"}
-        self._unmoved = self._unmoved + 1 if untaken or kept else 0
-        if self._unmoved <= PATIENCE:
-            return
-        if kept:
+        elif self._outbox.now - self._spoken <= REPLY_NS // self._settings.divisor + self._settings.keepalive_ns:
+            return  # it may have been under way when this node spoke
+        elif self.state == PROMISED and letters == {"h"}:
             self._end(False, "the other node keeps what it has")
-        else:
+        elif self.state == HANDED and letters <= {"-", "x"}:
             groups = self._groups
             self._end(False, "the other node did not take over")
-            self._resources.claim(groups, "the other node did not take over")
+            # the others go to the node that prefers them (healing.py): it may be starting them in this moment
+            mine = [m for m in groups if self._resources.local(m) or not other.knows(self._resources.label(m))]
+            self._resources.claim(mine, "the other node did not take over")
 
     def progress(self) -> None:
         """Something may have come up or gone down."""
@@ -267,6 +263,7 @@ class Standby(Machine):
             self.enter(HANDED)
             self._resources.disclaim(self._groups)
             self._say("done")
+            self._spoken = self._outbox.now
             self._timers.arm(self._timer, self._outbox.now + WORK_NS // self._settings.divisor)
         elif self.state == ACQUIRING and not any(m.moving for m in self._groups):
             up = all(machine.state == group.HELD for machine in self._groups)

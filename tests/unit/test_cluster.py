@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from pair import CAESAR, JULIUS, SEED_GROUP, MediumDown, Reload, World, settings
+from pair import CAESAR, JULIUS, SEED_GROUP, MediumDown, MediumUp, Reload, World, settings
 
 from heartbeat.core.events import Request
 from heartbeat.core.settings import FAILBACK_ON, MILLISECOND, SECOND, Group, Resource
@@ -332,6 +332,44 @@ def test_standby_here_and_takeover_there_at_once_want_the_same(world, lead_ms, s
     replies = [julius.replies[1], caesar.replies[1]]
     assert any(ok for ok, _ in replies)
     assert all(ok or "a move is under way" in text for ok, text in replies)
+
+
+def test_a_promise_is_kept_while_statuses_from_before_it_arrive(world):
+    """On a line so slow that several are under way when the promise is given."""
+    world.delay_ns = 2 * SECOND
+    media = {"media": ("ttyS0", "eth0")}
+    julius, caesar = world.boot(JULIUS, **media), world.boot(CAESAR, **media)
+    world.run(30)
+    julius.tell(Request(1, "standby", "all"))
+    for _ in range(6):
+        julius.tell(MediumDown("eth0", "a loose contact"))
+        julius.tell(MediumUp("eth0"))  # which is worth a status
+        world.run(0.65)
+    world.run(10)
+    assert held(julius, caesar) == [[], GROUP_UP]
+    assert julius.replies[1] == (True, "caesar has taken over")
+
+
+@pytest.mark.parametrize("phase_ms", range(0, 5000, 250))
+def test_what_nobody_took_comes_back_on_one_node_alone(world, phase_ms):
+    """Both see that nobody has the group, in whatever order: who gave it up, and the node that it prefers."""
+    world.delay_ns = 2 * SECOND
+    caesar = world.boot(CAESAR)
+    world.run(40 + phase_ms / 1000)
+    julius = world.boot(JULIUS)
+    world.run(30)
+    assert held(julius, caesar) == [[], GROUP_UP]
+    world.drop = lambda sender, message, medium: message.get("info") == "done"
+    caesar.tell(Request(1, "standby", "all"))
+    world.run(5)
+    julius.cluster._standby._end(False, "forgotten")
+    world.drop = None
+    for _ in range(600):
+        world.run(0.1)
+        assert not (julius.up and caesar.up)
+    assert held(julius, caesar) == [GROUP_UP, []]
+    assert julius.view().stable
+    assert caesar.view().stable
 
 
 def test_what_was_handed_over_and_not_taken_is_taken_back(world):
