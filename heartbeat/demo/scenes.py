@@ -107,7 +107,7 @@ class Stage:
         self._await_heartbeat(failed, survivor)
         # at any instant of an interval but its end: where the next heartbeat is a moment late, as on a busy machine it
         # may be, the last one is older than keepalive, and the outage shorter than it promises to be at least
-        time.sleep(self.pair.seconds(seed.KEEPALIVE_S) * random.uniform(0, 0.8))
+        time.sleep(self.pair.seconds(seed.KEEPALIVE_S) * random.uniform(0, 0.6))
         failure_ns = self._world.power_off(failed)
         self._holder, self._other = survivor, failed
         self.pair.settle(survivor, self.pair.seconds(2 * seed.DEADTIME_S))
