@@ -141,10 +141,10 @@ class Cluster:
         self._strangers = []
         self._outbox.configure(event.settings)
         self._membership.reconfigure(event.settings)
-        self._standby.reconfigure(event.settings)
         self._retransmit.reconfigure(event.settings)
         self._media_up &= set(event.settings.media)
         self._resources.replan(event.settings)
+        self._standby.reconfigure(event.settings)
         self._outbox.note(INFO, "configuration reloaded")
 
     # --- messages

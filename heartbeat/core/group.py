@@ -43,6 +43,7 @@ class GroupMachine(Machine):
         (STARTING, STOPPED): "no longer wanted, and nothing is up",
         (HELD, STARTING): "a reload adds or removes a resource",
         (HELD, STOPPING): "no longer wanted: its last resource is stopped",
+        (HELD, STOPPED): "a reload moved all it has to other groups",
         (STOPPING, STOPPED): "the first resource is down",
         (STOPPING, FAILED): "what a failed start left is down",
         (STOPPING, STARTING): "wanted again, and the stop that was running has ended",
@@ -227,8 +228,9 @@ class GroupMachine(Machine):
         else:
             if self.state == STOPPED:
                 return
+            moved = self.state == HELD
             self.enter(STOPPED)
-            if not quiet:
+            if not quiet and not moved:
                 self._outbox.note(INFO, f"{self.settings.key}: released")
         self._on_change(self)
 

@@ -69,7 +69,8 @@ class Healing:
     def _adopt_orphans(self, seen: Bulletin) -> None:
         """Groups that neither node claims, with no hand-over under way, go to the preferred node."""
         adopted: list[GroupMachine] = []
-        unclaimed = [] if self._resources.handing_over() else self._resources.unclaimed(seen)
+        busy = self._resources.handing_over() or self._resources.retiring
+        unclaimed = [] if busy else self._resources.unclaimed(seen)
         for machine in self._resources.groups.values():
             if machine.claimed or machine.moving or machine not in unclaimed or not self._resources.local(machine):
                 machine.orphaned = 0

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from heartbeat.core.group import GroupMachine
-    from heartbeat.core.settings import Group, Settings
+    from heartbeat.core.settings import Group, Resource, Settings
 
 
 def replan(
@@ -20,9 +20,13 @@ def replan(
 ) -> tuple[dict[str, GroupMachine], list[GroupMachine]]:
     """The machines by their new keys, replanned, and those that no line continues: unclaimed, to be stopped."""
     plans = {plan.key: plan for plan in settings.groups}
+    before = {machine: set(machine.settings.resources) for machine in old.values()}
     kept: dict[str, GroupMachine] = {}
     for key, plan in plans.items():
-        machine = old.get(key) or _renamed(plan, old, plans, kept) or make(plan)
+        machine = old.get(key) or _renamed(plan, old, plans, kept)
+        if machine is None:
+            machine = make(plan)
+            _inherit(machine, before)
         machine.replan(plan, settings)
         kept[key] = machine
     removed = [machine for machine in old.values() if machine not in kept.values()]
@@ -31,6 +35,16 @@ def replan(
         machine.claimed = False
     _move_resources([*kept.values(), *removed])
     return kept, removed
+
+
+def _inherit(machine: GroupMachine, before: dict[GroupMachine, set[Resource]]) -> None:
+    """A new line of resources that were other lines' belongs to the node that had all of these lines; nobody else can
+    come to that conclusion."""
+    resources = set(machine.settings.resources)
+    sources = [other for other, had in before.items() if had & resources]
+    if sources and all(other.claimed for other in sources):
+        machine.claimed = True
+        machine.wanted = any(other.wanted for other in sources)
 
 
 def _renamed(

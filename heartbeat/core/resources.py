@@ -83,7 +83,8 @@ class Resources(Machine):
     # --- what is known
 
     def label(self, machine: GroupMachine) -> str:
-        return self._labels[machine.settings.key]
+        key = machine.settings.key  # it may be one that a reload has removed
+        return self._labels.get(key) or bulletin.label(key)
 
     def _can_take(self, machine: GroupMachine) -> bool:
         return self.other.can_take(self.label(machine))
@@ -97,7 +98,12 @@ class Resources(Machine):
     @property
     def quiet(self) -> bool:
         """Nothing is starting or stopping."""
-        return not any(machine.moving for machine in self.groups.values()) and not self._retiring
+        return not any(machine.moving for machine in self.groups.values()) and not self.retiring
+
+    @property
+    def retiring(self) -> bool:
+        """Groups that a reload removed are not yet down."""
+        return bool(self._retiring)
 
     @property
     def holds(self) -> str:
@@ -222,6 +228,7 @@ class Resources(Machine):
         if machine in self._retiring and machine.state == group.STOPPED:
             self._retiring.remove(machine)
             machine.retire()
+            self._claim_new()
         if machine.state == group.FAILED and machine.claimed:
             self._failed(machine)
         self.on_change()
@@ -286,9 +293,14 @@ class Resources(Machine):
                 machine.want(False)
         for machine in kept.values():
             machine.resume()
-        if self.state == SETTLED and self.other.alone:
-            self.claim(kept.values(), "new in haresources")
+        self._claim_new()
         self.on_change()
+
+    def _claim_new(self) -> None:
+        """Groups that a reload brought, where there is nobody else to have them. Not while a removed group still stops
+        what may be in one of them."""
+        if self.state == SETTLED and self.other.alone and not self.retiring:
+            self.claim(self.groups.values(), "new in haresources")
 
     def machines(self) -> list[GroupMachine]:
         return [*self.groups.values(), *self._retiring]

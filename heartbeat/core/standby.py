@@ -75,7 +75,10 @@ class Standby(Machine):
         self._request = 0  # the operator's, answered when the hand-over has ended
 
     def reconfigure(self, settings: Settings) -> None:
+        """After the groups were replanned. What a reload has removed is no part of a hand-over any more."""
         self._settings = settings
+        kept = self._resources.groups.values()
+        self._groups = [machine for machine in self._groups if machine in kept]
 
     # --- the operator
 

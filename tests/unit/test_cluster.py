@@ -569,6 +569,71 @@ def test_a_stop_during_a_hanging_start_ends_within_its_grace(world):
 # --- reload
 
 
+def lines(*texts: str) -> dict:
+    """Of haresources: "julius a b"."""
+    return {"groups": tuple(group(words[1], words[0], *words[2:]) for words in map(str.split, texts))}
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (["julius a", "julius b"], ["julius a b"]),
+        (["julius a b c"], ["julius a", "julius b c"]),
+        (["julius a b c"], ["julius b", "julius c a"]),
+        (["julius a b"], ["caesar b a"]),
+        (["julius a b", "julius c d"], ["julius d", "julius a c", "julius b"]),
+    ],
+)
+def test_resources_that_move_between_the_lines_of_one_node_are_not_touched(world, before, after, alone):
+    julius, caesar = world.boot(JULIUS, **lines(*before)), world.boot(CAESAR, **lines(*before))
+    world.run(10)
+    if alone:
+        world.kill(CAESAR)
+        world.run(30)
+    runs = len(julius.runs)
+    for node in (julius, caesar):
+        node.tell(Reload(settings(node.name, **lines(*after), resources_digest="11111111")))
+        world.run(7)
+    world.run(60)
+    assert julius.runs[runs:] == []
+    assert caesar.up == []
+    assert julius.view().stable
+    assert {machine.key: machine.holder for machine in julius.view().groups} == {
+        line.split()[1]: JULIUS for line in after
+    }
+
+
+def test_a_new_line_waits_until_the_removed_one_is_down(world):
+    """Its address is still being stopped as part of the old."""
+    julius = world.boot(JULIUS, **lines("julius a b c"))
+    world.run(31)
+    julius.slow_ns = dict.fromkeys("abc", 3 * SECOND)
+    julius.tell(Reload(settings(JULIUS, **lines("julius d"))))
+    world.run(1)
+    julius.tell(Reload(settings(JULIUS, **lines("julius d", "julius a"))))
+    world.run(30)
+    assert sorted(julius.up) == ["a", "d"]
+    assert julius.view().stable
+
+
+@pytest.mark.parametrize("after_s", [0.0005, 0.0015, 0.0025, 1])
+def test_a_reload_that_removes_what_is_being_handed_over(world, after_s):
+    both = lines("julius a", "julius b")
+    julius, caesar = world.boot(JULIUS, **both), world.boot(CAESAR, **both)
+    world.run(10)
+    julius.slow_ns = caesar.slow_ns = {"b": 2 * SECOND}
+    julius.tell(Request(1, "standby", "all"))
+    world.run(after_s)
+    for node in (julius, caesar):
+        node.tell(Reload(settings(node.name, **lines("julius a"))))
+    world.run(40)
+    assert sorted(julius.up + caesar.up) == ["a"]
+    assert 1 in julius.replies
+    assert julius.view().stable
+    assert caesar.view().stable
+
+
 def changed(*keys: str) -> dict:
     return {"groups": (Group(keys[0], JULIUS, [resource(key) for key in keys]),)}
 
