@@ -3,6 +3,8 @@
 # It says everything on stderr. When all is there it takes a fraction of a second.
 
 PACKAGES="python3 python3-venv python3-dev gcc libc6-dev"
+# renders the manual pages, to test them
+PACKAGES_TO_TEST="groff-base"
 
 say() {
     echo "heartbeat: $*" >&2
@@ -18,7 +20,8 @@ machine_ready() {
 import ensurepip, os, sys, sysconfig, venv
 sys.exit(sys.version_info < (3, 11) or not os.path.exists(sysconfig.get_path("include") + "/Python.h"))
 END
-    printf '#include <stdio.h>\n#include <linux/rtnetlink.h>\n' | gcc -E - >/dev/null 2>&1
+    printf '#include <stdio.h>\n#include <linux/rtnetlink.h>\n' | gcc -E - >/dev/null 2>&1 || return 1
+    [ -z "$1" ] || command -v groff >/dev/null
 }
 
 install_packages() {
@@ -48,7 +51,8 @@ prepare() {
     # two runs in one clone: the second waits for what the first installs
     exec 9<.
     flock 9
-    machine_ready || install_packages
+    [ -z "$1" ] || PACKAGES="$PACKAGES $PACKAGES_TO_TEST"
+    machine_ready "$1" || install_packages
     made_from=$(fingerprint)
     stamp=.venv/made-from${1:+-$1}
     if [ "$(cat "$stamp" 2>/dev/null)" != "$made_from" ]; then

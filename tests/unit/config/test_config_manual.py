@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,15 +33,6 @@ def test_figures_of_the_manual() -> None:
     assert {str(rate) for rate in BAUD_RATES} | {str(LINE_MAX)} <= words("ha.cf.5")
     assert {*METHODS, str(INDEX_MAX), str(LINE_MAX)} <= words("authkeys.5")
     assert str(GROUPS_MAX) in words("haresources.5")
-
-
-@pytest.mark.skipif(shutil.which("groff") is None, reason="no groff")
-@pytest.mark.parametrize("name", ["ha.cf.5", "haresources.5", "authkeys.5"])
-def test_markup(name: str) -> None:
-    done = subprocess.run(
-        ["groff", "-ww", "-man", "-t", "-Tutf8", MANUAL / name], capture_output=True, text=True, check=True
-    )
-    assert done.stderr == ""
 
 
 def test_the_examples_are_sound(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
