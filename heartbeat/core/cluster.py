@@ -58,6 +58,7 @@ class Cluster:
         self._retransmit = Retransmit(settings, self._outbox, self._timers, self._membership, self._tally)
         self._linger_timer = self._timers.new(self._stop)
         self._media_up: set[str] = set()
+        self._replan_due = False  # files were read whose groups are not yet in force
         self._warnings: list[str] = []
         self._strangers: list[str] = []  # a warning for each name that this ha.cf lacks
         self._failover: dict[str, str | int | None] | None = None
@@ -143,9 +144,15 @@ class Cluster:
         self._membership.reconfigure(event.settings)
         self._retransmit.reconfigure(event.settings)
         self._media_up &= set(event.settings.media)
-        self._resources.replan(event.settings)
-        self._standby.reconfigure(event.settings)
         self._outbox.note(INFO, "configuration reloaded")
+        self._replan_due = True
+
+    def _replan(self) -> None:
+        """The reloaded haresources. Not while anything starts or stops, which may be at work on what moves."""
+        if self._replan_due and self._resources.quiet and self._resources.state < resources.LEAVING:
+            self._replan_due = False
+            self._resources.replan(self.settings)
+            self._standby.reconfigure(self.settings)
 
     # --- messages
 
@@ -277,6 +284,7 @@ class Cluster:
         """What any event may have made possible."""
         if self._membership.communications_up():
             self._membership.trigger(self._outbox.now)
+        self._replan()
         self._resources.evaluate()
         self._standby.progress()
         self._retransmit.schedule()

@@ -7,6 +7,8 @@ anything: the group machines do, of what differs.
 
 from __future__ import annotations
 
+from heartbeat.core.group import FAILED
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,13 +40,13 @@ def replan(
 
 
 def _inherit(machine: GroupMachine, before: dict[GroupMachine, set[Resource]]) -> None:
-    """A new line of resources that were other lines' belongs to the node that had all of these lines; nobody else can
-    come to that conclusion."""
+    """A new line of resources that were other lines' belongs to the node that had all of these lines, and was not
+    handing them over; nobody else can come to that conclusion."""
     resources = set(machine.settings.resources)
     sources = [other for other, had in before.items() if had & resources]
-    if sources and all(other.claimed for other in sources):
+    if sources and all(other.claimed and (other.wanted or other.state == FAILED) for other in sources):
         machine.claimed = True
-        machine.wanted = any(other.wanted for other in sources)
+        machine.wanted = True
 
 
 def _renamed(

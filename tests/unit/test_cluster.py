@@ -617,6 +617,37 @@ def test_a_new_line_waits_until_the_removed_one_is_down(world):
     assert julius.view().stable
 
 
+def test_what_is_just_being_stopped_is_moved_when_it_is_down(world):
+    julius = world.boot(JULIUS, **lines("julius a b", "julius c"))
+    world.run(31)
+    julius.slow_ns = {"b": 3 * SECOND}
+    julius.tell(Reload(settings(JULIUS, **lines("julius a", "julius c"))))
+    world.run(1)
+    julius.tell(Reload(settings(JULIUS, **lines("julius a", "julius c b"))))
+    assert julius.runs[-1] == ("stop", "b")
+    world.run(10)
+    assert julius.runs[-1] == ("start", "b")
+    assert sorted(julius.up) == ["a", "b", "c"]
+    assert julius.view().stable
+
+
+@pytest.mark.parametrize("after_s", range(1, 14, 3))
+@pytest.mark.parametrize("after", [("julius b a", "julius d c"), ("julius a", "julius b", "julius c d")])
+def test_a_reload_in_the_middle_of_a_hand_over(world, after, after_s):
+    before, after = lines("julius a b", "julius c"), lines(*after)
+    julius, caesar = world.boot(JULIUS, **before), world.boot(CAESAR, **before)
+    world.run(10)
+    julius.slow_ns = caesar.slow_ns = dict.fromkeys("abcd", 3 * SECOND)
+    julius.tell(Request(1, "standby", "all"))
+    world.run(after_s)
+    for node in (julius, caesar):
+        node.tell(Reload(settings(node.name, **after, resources_digest="11111111")))
+    world.run(120)
+    assert sorted(julius.up + caesar.up) == ["a", "b", "c", "d"]
+    assert julius.view().stable
+    assert caesar.view().stable
+
+
 @pytest.mark.parametrize("after_s", [0.0005, 0.0015, 0.0025, 1])
 def test_a_reload_that_removes_what_is_being_handed_over(world, after_s):
     both = lines("julius a", "julius b")
