@@ -5,7 +5,8 @@ Rules:
 * A child starts clean: a session of its own, no descriptor of ours but its output, default signals, only the
   environment it was given.
 * What it writes goes to the log line by line, within limits per run; beyond them it is read and thrown away, so that
-  the child never waits for us, and its log never drowns ours. One read of at most READ_BYTES for each wake-up.
+  its log never drowns ours. One read of at most READ_BYTES for each wake-up, and then one in FLOOD_PAUSE_NS: a child
+  that prints for ever waits for us, instead of taking the real-time daemon's processor.
 * A run ends when its process does. What it leaves behind is left alone: init scripts leave daemons behind on purpose.
   They may go on writing to the same pipe, within the same limits; it stays open as long as they and we live.
 * A kill is final: SIGKILL for the whole process group, and the end is reported at once. A process that is stuck inside
@@ -15,6 +16,8 @@ Rules:
 from __future__ import annotations
 
 import os
+
+from heartbeat.poller import READ
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ READ_BYTES = 65536  # a pipe holds as much
 LINE_BYTES = 512  # of a longer line the rest is dropped: syslog itself cuts at 1 KiB
 LINES_PER_RUN = 100
 CAPTURE_BYTES = 4096
+FLOOD_PAUSE_NS = 10_000_000
 PIPES_LEFT_BEHIND = 64  # beyond that the oldest is closed, and whoever still writes to it gets SIGPIPE
 
 KILLED = 128 + 9  # the exit code of a killed run, as a shell gives it
@@ -37,13 +41,19 @@ class Children:
     """on_output(name, line): a line for the log, without its end. on_exit(key, code, detail): the run `key` has ended;
     a signal n is code 128 + n; detail: its standard output if it was captured, else how it ended ("" for code 0).
 
-    Both are called from `Poller.wait`, never from within `spawn` or `kill`.
+    Both are called from `Poller.wait`, never from within `spawn` or `kill`. later(delay_ns, callback): calls it once,
+    after the delay; without it floods are read as they come.
     """
 
     def __init__(
-        self, poller: Poller, on_output: Callable[[str, str], None], on_exit: Callable[[int, int, str], None]
+        self,
+        poller: Poller,
+        on_output: Callable[[str, str], None],
+        on_exit: Callable[[int, int, str], None],
+        later: Callable[[int, Callable[[], None]], None] | None = None,
     ) -> None:
         self._poller = poller
+        self._later = later
         self._on_output = on_output
         self._on_exit = on_exit
         self._running: dict[int, _Child] = {}
@@ -126,6 +136,13 @@ class Children:
         if not open_still:
             self._log(pipe, pipe.rest())
             self._close_pipe(pipe)
+        elif pipe.floods and self._later is not None:
+            self._poller.change(pipe.fd, 0)
+            self._later(FLOOD_PAUSE_NS, lambda: self._listen_again(pipe))
+
+    def _listen_again(self, pipe: _Pipe) -> None:
+        if self._pipes.get(pipe.fd) is pipe:
+            self._poller.change(pipe.fd, READ)
 
     def _log(self, pipe: _Pipe, lines: list[str]) -> None:
         for line in lines:
@@ -258,6 +275,11 @@ class _Pipe:
         else:
             self._dropped_bytes += len(data)
         return bool(data)
+
+    @property
+    def floods(self) -> bool:
+        """Nothing of what it still writes is of use to anybody."""
+        return len(self._buffer) >= CAPTURE_BYTES if self._capture else not self._lines_left
 
     def text(self) -> str:
         return self._buffer.decode("utf-8", "replace")

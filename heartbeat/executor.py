@@ -54,7 +54,7 @@ class Executor:
         self.control: Control | None = None
         self._loop = loop
         self._wire = wire
-        self._children = Children(loop.poller, loop.log.output, self._child_exited)
+        self._children = Children(loop.poller, loop.log.output, self._child_exited, loop.later)
         self._held = HeldGroups(run_dir, lambda text: loop.log.write(WARN, text))
         self._agents: dict[Resource, Agent | None] = {}
         self._addresses: dict[Resource, InlineAgent] = {}  # started, not stopped

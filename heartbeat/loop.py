@@ -13,6 +13,8 @@ from heartbeat.schedule import Schedule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from heartbeat.core.cluster import Event
     from heartbeat.log import Log
 
@@ -36,3 +38,7 @@ class Loop:
     def push(self, event: Event, instant: int | None = None) -> None:
         """Hand an event to the core, in its turn. instant: when it happened, now where not given."""
         self.queue.append((event, self.now() if instant is None else instant))
+
+    def later(self, delay_ns: int, callback: Callable[[], None]) -> None:
+        """Call once, after the delay; it can't be cancelled."""
+        self.schedule.at(self.now() + delay_ns, object(), lambda now: callback())

@@ -43,7 +43,7 @@ class Respawner:
     def __init__(self, config: Config, loop: Loop) -> None:
         self._config = config
         self._loop = loop
-        self._children = Children(loop.poller, loop.log.output, self._exited)
+        self._children = Children(loop.poller, loop.log.output, self._exited, loop.later)
         self._clients: list[_Client] = []
         self._runs = 0
 

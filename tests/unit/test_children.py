@@ -326,3 +326,29 @@ def test_no_zombie_stays(daemon):
 def _offspring():
     with open(f"/proc/{os.getpid()}/task/{os.getpid()}/children") as children:
         return children.read().split()
+
+
+def test_who_prints_for_ever_is_read_at_a_bounded_rate():
+    """Between two reads of a flood lies a pause, which here never ends: what was read stays bounded meanwhile."""
+    poller, paused, lines = Poller(), [], []
+    children = Children(
+        poller, lambda name, line: lines.append(line), lambda *_: None, lambda ns, call: paused.append((ns, call))
+    )
+    try:
+        children.spawn(1, "yes", ["/usr/bin/yes"], {})
+        end = time.monotonic() + 20
+        while not paused and time.monotonic() < end:
+            poller.wait(0.1)
+        assert len(lines) == LINES_PER_RUN
+        for _ in range(20):
+            poller.wait(0.001)
+        assert len(paused) == 1
+        delay_ns, listen_again = paused.pop()
+        assert delay_ns > 0
+        listen_again()
+        poller.wait(5)
+        assert len(paused) == 1
+    finally:
+        children.close()
+        paused and paused.pop()[1]()  # a pause that ends after the pipe has gone
+        poller.close()
