@@ -170,6 +170,8 @@ class Machine:
         pid = self.pid_of(process)
         if pid is not None:
             os.kill(pid, number)
+        if number == signal.SIGCONT:
+            process.send_signal(number)  # nsenter stops itself when its child is stopped
 
     @contextlib.contextmanager
     def netlink(self) -> Iterator[IPRoute]:

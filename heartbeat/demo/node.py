@@ -76,6 +76,7 @@ class Node(Machine):
         super().power_off()
         for process in (self.daemon, self._mail_server):
             if process:
+                process.send_signal(signal.SIGCONT)  # nsenter stops itself when its child is stopped
                 process.wait()
         self.daemon = self._mail_server = None
 
