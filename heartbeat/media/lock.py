@@ -102,6 +102,8 @@ class LockFile:
             except BlockingIOError:
                 raise self._busy(0) from None
             holder = self._holder()
+            if holder is None:
+                return  # whoever removed it before us is about to write its own: that one is not ours to remove
             if holder:
                 raise self._busy(holder)
             try:  # noqa: SIM105  contextlib is not worth its import here
@@ -111,14 +113,14 @@ class LockFile:
         finally:
             os.close(directory)
 
-    def _holder(self) -> int:
-        """The live process that holds the lock, 0 if none does."""
+    def _holder(self) -> int | None:
+        """The live process that holds the lock, 0 if none does; None: there is no lock file."""
         if self.path in LockFile._held:
             return os.getpid()
         try:
             pid = self._read()
         except FileNotFoundError:
-            return 0
+            return None
         return pid if pid != os.getpid() and _lives(pid) else 0
 
     def _read(self) -> int:
@@ -135,7 +137,7 @@ class LockFile:
         # the older dialect: the number in binary
         return int.from_bytes(data, sys.byteorder) if len(data) == 4 else 0
 
-    def _busy(self, holder: int) -> OSError:
+    def _busy(self, holder: int | None) -> OSError:
         who = f"process {holder}{_command(holder)}" if holder else "another process"
         return OSError(errno.EBUSY, f"{self._device} is in use: {who} holds the lock file {self.path}")
 
