@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from heartbeat.paths import Paths
 
 EXIT_OK, EXIT_FAILURE, EXIT_PERMISSION, EXIT_CONFIGURATION = 0, 1, 4, 6
+HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 MILLISECOND = 1_000_000
 # the last frames get this long to leave a slow line before the daemon ends
 DRAIN_NS = 2_000_000_000
@@ -43,6 +44,8 @@ DRAIN_NS = 2_000_000_000
 
 def run(paths: Paths, *, time_divisor: int = 1) -> int:
     """This node, until it is told to stop. Returns the exit code of `heartbeat run`."""
+    # one that is told to stop while it starts stops when it can release what a crashed run left
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
     try:
         config = configuration.load(paths.config_dir, divisor=time_divisor)
     except configuration.ConfigError as error:
@@ -147,9 +150,10 @@ class _Daemon:
     def _catch_signals(self) -> None:
         reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        for number in HANDLED:
             signal.signal(number, lambda number, frame: None)
         self._loop.poller.add(reader, lambda events: self._signals(os.read(reader, 64)))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
 
     def _signals(self, numbers: bytes) -> None:
         for number in numbers:
