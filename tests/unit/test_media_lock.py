@@ -218,3 +218,18 @@ def test_of_processes_that_find_the_same_leftover_at_most_one_takes_it(tmp_path,
         for racer in racers:
             racer.kill()
             racer.communicate()
+
+
+def test_a_lock_written_after_the_leftover_was_found_gone_stays(tmp_path, monkeypatch):
+    """Two found the same leftover. The slower looks again when the faster has removed it, and just then is about to
+    write its own."""
+    lock, look = LockFile(str(tmp_path), "/dev/ttyS0"), LockFile._holder
+
+    def look_and_be_overtaken(self):
+        found = look(self)
+        (tmp_path / "LCK..ttyS0").write_bytes(b"%10d\n" % os.getppid())
+        return found
+
+    monkeypatch.setattr(LockFile, "_holder", look_and_be_overtaken)
+    lock._remove_leftover()
+    assert int((tmp_path / "LCK..ttyS0").read_bytes()) == os.getppid()
