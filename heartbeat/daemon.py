@@ -79,7 +79,7 @@ class _Daemon:
     def __init__(self, paths: Paths, config: Config) -> None:
         self._paths = paths
         self._config = config
-        self._loop = Loop(make_log(config))
+        self._loop = Loop(Log("heartbeat", **log_options(config)))
         self._lateness = Lateness()
         self._warnings: list[str] = []
         for warning in config.warnings:
@@ -171,19 +171,19 @@ class _Daemon:
         realtime.notify("READY=1")
         watchdog_ns = realtime.watchdog_interval_ns()
         next_watchdog = self._loop.now() if watchdog_ns else None
-        budget_ns = max(self._config.keepalive_ms * MILLISECOND // self._config.divisor // 4, MILLISECOND)
         while not self._executor.stopped:
             self._wait(next_watchdog)
-            self._turn(budget_ns)
+            self._turn()
             if watchdog_ns and next_watchdog is not None and self._loop.now() >= next_watchdog:
                 realtime.notify("WATCHDOG=1")
                 next_watchdog = self._loop.now() + watchdog_ns
 
-    def _turn(self, budget_ns: int) -> None:
+    def _turn(self) -> None:
         """The events that wait, then the timers that are due."""
         while self._loop.inbox:
             self._tell(*self._loop.inbox.popleft())
-        end = self._loop.now() + budget_ns
+        quarter_ns = self._config.keepalive_ms * MILLISECOND // self._config.divisor // 4
+        end = self._loop.now() + max(quarter_ns, MILLISECOND)
         while self._loop.queue and self._loop.now() < end:
             self._tell(*self._loop.queue.popleft())
         now = self._loop.now()
@@ -268,7 +268,7 @@ class _Daemon:
         for warning in config.warnings:
             self._loop.log.write(WARN, warning)
         self._config = config
-        configure_log(self._loop.log, config)
+        self._loop.log.configure(**log_options(config))
         self._wire.configure(config)
         self._executor.configure(config)
         self._respawner.configure(config)
@@ -290,15 +290,7 @@ class _Daemon:
         self._loop.log.close()
 
 
-def make_log(config: Config) -> Log:
-    return Log(
-        "heartbeat", foreground=True, logfacility=config.logfacility, logfile=config.logfile,
-        debugfile=config.debugfile, debug=config.debug, syslogmsgfmt=config.syslogmsgfmt,
-    )  # fmt: skip
-
-
-def configure_log(log: Log, config: Config) -> None:
-    log.configure(
-        foreground=True, logfacility=config.logfacility, logfile=config.logfile,
-        debugfile=config.debugfile, debug=config.debug, syslogmsgfmt=config.syslogmsgfmt,
-    )  # fmt: skip
+def log_options(config: Config) -> dict[str, Any]:
+    """Where ha.cf wants the log, as Log and its `configure` take it."""
+    names = ("logfacility", "logfile", "debugfile", "debug", "syslogmsgfmt")
+    return {"foreground": True, **{name: getattr(config, name) for name in names}}

@@ -18,11 +18,11 @@ class Schedule:
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int]] = []
-        self._entries: dict[int, tuple[Hashable, Callable[[int], None]]] = {}
+        self._entries: dict[int, tuple[Hashable, Callable[[int], object]]] = {}
         self._serials: dict[Hashable, int] = {}
         self._serial = 0
 
-    def at(self, instant: int, key: Hashable, callback: Callable[[int], None]) -> None:
+    def at(self, instant: int, key: Hashable, callback: Callable[[int], object]) -> None:
         """Call once at `instant`; an entry of the same key is replaced."""
         self.cancel(key)
         self._serial += 1

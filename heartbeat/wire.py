@@ -38,6 +38,7 @@ class Line:
         self.failures = 0
         self.reason = ""
         self._rejected_before = 0
+        self.rejected_told = 0  # as the log knows it
         self.decoder = Decoder(medium.name, auth, stream=medium.stream)
 
     def rekey(self, auth: Authenticator) -> None:
@@ -130,10 +131,7 @@ class Wire:
     def _again(self, line: Line, now: int) -> None:
         delay_ns = min(REOPEN_FIRST_NS << min(line.failures, 10), REOPEN_MOST_NS) // self._divisor
         line.failures += 1
-        self._loop.schedule.at(now + delay_ns, ("open", line.name), lambda instant: self._reopen(line))
-
-    def _reopen(self, line: Line) -> None:
-        self._open(line)
+        self._loop.schedule.at(now + delay_ns, ("open", line.name), lambda instant: self._open(line))
 
     def _died(self, line: Line, error: OSError) -> None:
         now = self._loop.now()
@@ -155,13 +153,16 @@ class Wire:
         except OSError as error:
             self._died(line, error)
             return
-        rejected = line.rejected
         for chunk in chunks:
             for message in line.decoder.feed(chunk):
                 self._loop.inbox.append((message, now))
-        if self._log_bad and line.rejected != rejected:
+        rejected = line.rejected
+        if rejected == line.rejected_told:
+            return
+        line.rejected_told = rejected
+        if self._log_bad:
             bad = ", ".join(f"{cause} {count}" for cause, count in line.decoder.counters.items() if count)
-            text = f"medium {line.name}: message rejected, {line.rejected} so far ({bad})"
+            text = f"medium {line.name}: message rejected, {rejected} so far ({bad})"
             self._loop.log.write(WARN, text, cause=f"rejected {line.name}", burst=3)
 
     def send(self, message: Message, priority: int, now: int) -> None:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from heartbeat.config.problems import Problems
 
 METHODS = ("crc", "md5", "sha1", "sha256", "blake2s")
-OURS = ("sha256", "blake2s")
 INDEX_MAX = 15
 
 READABLE, ACCESSIBLE = 0o044, 0o077

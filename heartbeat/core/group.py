@@ -74,8 +74,8 @@ class GroupMachine(Machine):
         self.failed_at: int | None = None
         self.failures = 0
         self.offered = False  # to the peer, since the last failure (resources.py)
-        self.orphaned = 0  # the peer's consecutive statuses in which nobody claimed it (resources.py)
-        self.announced = False  # told the neighbours again in this conflict (resources.py)
+        self.orphaned = 0  # the peer's consecutive statuses in which nobody claimed it (healing.py)
+        self.announced = False  # told the neighbours again in this conflict (healing.py)
         self._policy = policy
         self._outbox = outbox
         self._timers = timers

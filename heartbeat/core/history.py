@@ -16,7 +16,6 @@ LIMIT = 500
 
 # find(): why a message can't be sent again, in the original's words
 TOO_LOW = "seqno too low"
-NOT_FOUND = "seqno not found"
 
 
 class History:

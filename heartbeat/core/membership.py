@@ -130,7 +130,6 @@ class Membership:
         self.local = Local(INIT)
         self.peers: dict[str, Peer] = {}
         self.silent = False  # this node has said that it leaves: no status may follow
-        self.lateness_ns = 0  # of this node's own latest regular beat
         self._outbox = outbox
         self._timers = timers
         self._on_death = on_death
@@ -175,7 +174,6 @@ class Membership:
 
     def _beat_due(self, now: int) -> None:
         """On a fixed grid; after a stall the grid starts anew instead of catching up."""
-        self.lateness_ns = now - self._next_beat
         keepalive_ns = self.settings.keepalive_ns
         self._next_beat += keepalive_ns
         if self._next_beat <= now:

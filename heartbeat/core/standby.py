@@ -17,7 +17,7 @@ that (`to`): a hand-over that A has begun meanwhile goes on.
 
 from __future__ import annotations
 
-from heartbeat.core import group
+from heartbeat.core import group, resources
 from heartbeat.core.actions import INFO, URGENT, WARN
 from heartbeat.core.machine import Machine
 from heartbeat.core.settings import SECOND
@@ -96,21 +96,20 @@ class Standby(Machine):
         trouble = self._trouble()
         if trouble:
             self._outbox.reply(number, False, trouble)
-        elif giving:
-            self._answer(False, "another move was asked for")
+            return
+        self._answer(False, "another move was asked for")
+        self._request = number
+        if giving:
             self._begin(concerned, kind)
-            self._request = number
         else:
-            self._answer(False, "another move was asked for")
             self._outbox.send("hb_takeover", [("rsc_hold", kind.encode())], priority=URGENT)
-            self._request = number
             self._timers.arm(self._timer, self._outbox.now + REPLY_NS // self._settings.divisor)
 
     def _trouble(self) -> str | None:
         """Why no hand-over can begin now."""
         if self.state != IDLE or not self._resources.quiet:
             return "a move is under way: try again when `heartbeat status` says stable"
-        if self._resources.state_name != "settled":
+        if self._resources.state != resources.SETTLED:
             return "this node has not settled yet"
         if not self._resources.other.ready:
             return "the other node cannot take over: it is dead, or has not settled, or does not hear this node"
@@ -215,7 +214,7 @@ class Standby(Machine):
             self._say("not")
 
     def _ready_to_take(self) -> bool:
-        return self._resources.state_name == "settled" and self._resources.quiet
+        return self._resources.state == resources.SETTLED and self._resources.quiet
 
     def _refused(self, peer: Peer, *, takeover: bool) -> None:
         text = f"{peer.name} refused: it is busy; try again"
