@@ -1,7 +1,7 @@
 """Two routers with what is before and behind them, and the questions that one asks about them.
 
-client ──── lan ──┬── first ──┬── wan ──── wan host         both hosts probe the pair's address on their side,
-                  └── second ─┘                             every millisecond
+client ──── lan ──┬── first ──┬── wan ──── wan host         both hosts can probe the pair's address on
+                  └── second ─┘                             their side, every millisecond
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from heartbeat.demo.clock import MILLISECOND, SECOND, now_ns
 from heartbeat.demo.world import JULIUS_AND_CAESAR, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from heartbeat.demo.node import Node
     from heartbeat.demo.observe import Change
+    from heartbeat.demo.probe import Ping
     from heartbeat.demo.world import Site, World
 
 # Beyond what the cluster's own times allow: a busy machine, Python starting up.
@@ -29,7 +30,7 @@ _ANSWER_NS = 200 * MILLISECOND
 class Pair:
     """The routers are switched off, the hosts on. files: other than the seed's; serial: is there a cable?
 
-    wan_host: is there a host on the wan itself? meanwhile: called at each look while something is waited for.
+    meanwhile: called at each look while something is waited for.
     """
 
     def __init__(
@@ -39,7 +40,6 @@ class Pair:
         *,
         files: seed.Files | None = None,
         serial: bool = True,
-        wan_host: bool = True,
     ) -> None:
         self.world = world
         self.site = site
@@ -47,12 +47,15 @@ class Pair:
         self.nodes = world.pair(site, files, cable=self.cable)
         self.first, self.second = self.nodes
         self.client = world.client(site)
-        self.host = world.wan_host(site) if wan_host else None
-        # in the order of the group's addresses and of a router's interfaces
-        self.pings = [world.ping(self.client, site.lan_address)]
-        if self.host:
-            self.pings.append(world.ping(self.host, site.wan_address))
+        self.host = world.wan_host(site)
+        self.pings: list[Ping] = []
         self.meanwhile: Callable[[], object] | None = None
+
+    def probe(self) -> None:
+        """The hosts ask for the virtual addresses from now on: in the order of the group's addresses and of a router's
+        interfaces."""
+        probes = ((self.client, self.site.lan_address), (self.host, self.site.wan_address))
+        self.pings = [self.world.ping(host, address) for host, address in probes]
 
     def seconds(self, seconds: float) -> float:
         """A time of the operator's files or of the program, as it passes here."""
@@ -74,6 +77,10 @@ class Pair:
         holders = [name for name, count in held.items() if count]
         return holders[0] if len(holders) == 1 and held[holders[0]] == len(self.site.addresses) else None
 
+    def stable(self, nodes: Iterable[Node] | None = None) -> bool:
+        """Do these daemons, both where none are named, call the cluster stable?"""
+        return all(node.is_stable() for node in nodes or self.nodes)
+
     def until(self, condition: Callable[[], object], timeout_s: float, what: str) -> None:
         """Wait for it; TimeoutError. Beyond `timeout_s` there is patience for a busy machine."""
         until(condition, timeout_s + PATIENCE_S, what, meanwhile=self.meanwhile)
@@ -91,7 +98,7 @@ class Pair:
         )
         running = [node for node in self.nodes if node.on and node is not without]
         names = " and ".join(node.name for node in running)
-        self.until(lambda: all(node.is_stable() for node in running), timeout_s, f"stable, say {names}")
+        self.until(lambda: self.stable(running), timeout_s, f"stable, say {names}")
 
     def until_mailed(self, node: Node, what: str, start_ns: int) -> None:
         """Wait for a mail since then at `node` that says that it "acquired" or "released"."""
@@ -109,7 +116,7 @@ class Pair:
         """When `node` first answered each probing host after an instant; None: not yet."""
         return [
             ping.track.first_arrival(after_ns, interface.mac)
-            for ping, interface in zip(self.pings, node.interfaces, strict=False)
+            for ping, interface in zip(self.pings, node.interfaces, strict=True)
         ]
 
     def lost(self, start_ns: int) -> list[int]:

@@ -61,6 +61,7 @@ class Stage:
         self._world = world
         self._draw = draw
         self.pair = Pair(world)
+        self.pair.probe()
         self.pair.meanwhile = self._draw_nodes
         self._holder, self._other = self.pair.nodes
         self._playing = ""

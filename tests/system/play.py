@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+from heartbeat.demo import pair as pair_of_routers
 from heartbeat.demo import seed
 from heartbeat.demo.clock import MILLISECOND, SECOND, now_ns
 from heartbeat.demo.world import JULIUS_AND_CAESAR, World, until
@@ -24,8 +25,6 @@ DIVISOR = int(os.environ.get("HEARTBEAT_TEST_DIVISOR", "50"))
 PATIENCE_S = 10.0
 # What a busy machine may stall; at the seed's own times it is nothing to speak of.
 STALL_S = 0.0 if DIVISOR == 1 else 0.5
-# A probe that has found no answer by then finds none.
-ANSWER_S = 0.3
 
 SITE = JULIUS_AND_CAESAR
 LAN, WAN = SITE.addresses
@@ -45,17 +44,13 @@ def sleep_until(instant_ns: int) -> None:
     time.sleep(max(0, instant_ns - now_ns()) / SECOND)
 
 
-class Pair:
+class Pair(pair_of_routers.Pair):
     """The two nodes, switched off, and all that stands around them. python: the daemons' interpreter; wrapper: words
-    before it; divisor: of this pair alone."""
+    before it."""
 
     def __init__(self, world: World, files=None, *, python=sys.executable, wrapper=(), cable=True):
-        self.world = world
-        self.cable = world.cable() if cable else None
-        self.nodes = world.pair(SITE, files, cable=self.cable)
+        super().__init__(world, SITE, files=files, serial=cable)
         self.julius, self.caesar = self.nodes
-        self.client, self.wan = world.client(SITE), world.wan_host(SITE)
-        self.pings = []
         self._python = python
         self._wrapper = wrapper
 
@@ -79,41 +74,22 @@ class Pair:
 
     def settled(self, *nodes, holder=None, within_s=30.0) -> None:
         """Both are up and done; `holder`, by its kernel, holds both addresses."""
-        nodes = nodes or self.nodes
-        until(lambda: all(is_stable(node) for node in nodes), within_s / self.world.divisor + PATIENCE_S, "both stable")
+        until(lambda: self.stable(nodes), within_s / self.world.divisor + PATIENCE_S, "both stable")
         if holder is not None:
             self.held_by(holder, within_s)
 
     def held_by(self, node, within_s=30.0) -> None:
-        """Until `only_by(node)`."""
+        """Until `node` alone holds both addresses."""
         within_s = within_s / self.world.divisor + PATIENCE_S
-        until(lambda: self.only_by(node), within_s, f"{node.name} alone holds both addresses")
-
-    def probe(self) -> None:
-        """The client and the host on the wan ask for the virtual addresses from now on."""
-        self.pings = [self.world.ping(self.client, LAN), self.world.ping(self.wan, WAN)]
-
-    def other(self, node):
-        return self.nodes[1 - self.nodes.index(node)]
+        until(lambda: self.holder() == node.name, within_s, f"{node.name} alone holds both addresses")
 
     # judging
-
-    def only_by(self, node) -> bool:
-        """Do the kernels show both virtual addresses on `node`, and none on any other?"""
-        held = {(one.name, text.partition("/")[0]) for one in self.nodes for text in one.addresses()}
-        return {(name, address) for name, address in held if address in SITE.addresses} == {
-            (node.name, address) for address in SITE.addresses
-        }
-
-    def changes(self, since_ns: int):
-        """What the kernels did with the virtual addresses."""
-        return [change for change in self.world.observer.since(since_ns) if change.address in SITE.addresses]
 
     def moved(self, since_ns: int, source, target, patience_s=1.0) -> tuple[int, int]:
         """The instants of the last removal by `source` and of the last adding by `target`; each address left the one
         before it came to the other, and nothing else happened to any."""
-        until(lambda: len(self.changes(since_ns)) >= 2 * len(SITE.addresses), patience_s, "both kernels changed")
-        changes = self.changes(since_ns)
+        until(lambda: len(self.moves(since_ns)) >= 2 * len(SITE.addresses), patience_s, "both kernels changed")
+        changes = self.moves(since_ns)
         found = {(change.machine, change.added, change.address): change.at_ns for change in changes}
         expected = {(source.name, False, address) for address in SITE.addresses}
         expected |= {(target.name, True, address) for address in SITE.addresses}
@@ -126,29 +102,15 @@ class Pair:
 
     def answered(self, node, since_ns: int) -> list[int]:
         """Each prober's first answer from `node`'s cards after an instant."""
-        firsts = []
-        for ping, interface in zip(self.pings, node.interfaces, strict=True):
-            until(lambda p=ping, m=interface.mac: p.track.first_arrival(since_ns, m), PATIENCE_S,
-                  f"{node.name} answers")  # fmt: skip
-            firsts.append(ping.track.first_arrival(since_ns, interface.mac))
-        return firsts
-
-    def lost(self, since_ns: int) -> int:
-        """Probes sent since an instant that nobody answered."""
-        end_ns = now_ns()
-        time.sleep(ANSWER_S)
-        assert all(len(ping.track.between(since_ns, end_ns)) > 10 for ping in self.pings), "the instruments stand still"
-        return sum(len(ping.track.lost(since_ns, end_ns)) for ping in self.pings)
+        until(lambda: None not in self.first_answers(node, since_ns), PATIENCE_S, f"{node.name} answers")
+        return self.first_answers(node, since_ns)
 
     def nothing_moved(self, since_ns: int) -> None:
         """No kernel changed a virtual address, and every probe was answered."""
-        assert self.changes(since_ns) == []
-        assert self.lost(since_ns) == 0
-
-
-def is_stable(node) -> bool:
-    status = node.status()
-    return bool(status and status["stable"])
+        assert self.moves(since_ns) == []
+        end_ns = now_ns()
+        assert self.lost(since_ns) == [0, 0]
+        assert all(len(ping.track.between(since_ns, end_ns)) > 10 for ping in self.pings), "the instruments stand still"
 
 
 def mailed(node, event: str, since_ns: int) -> None:
@@ -171,8 +133,6 @@ def stopped(node):
         yield
     finally:
         node.signal_daemon(signal.SIGCONT)
-        # nsenter stops itself when its child stops, and a nsenter that stands still buries nobody
-        node.daemon.send_signal(signal.SIGCONT)
 
 
 @contextlib.contextmanager
@@ -213,6 +173,6 @@ def settled(pair):
 
 __all__ = [
     "DIVISOR", "KEY", "LAN", "MILLISECOND", "PATIENCE_S", "SECOND", "SITE", "STALL_S", "WAN", "Pair", "instant",
-    "is_stable", "mailed", "now_ns", "pair", "play", "playing", "seconds", "seed", "settled", "sleep_until", "stopped",
+    "mailed", "now_ns", "pair", "play", "playing", "seconds", "seed", "settled", "sleep_until", "stopped",
     "until",
 ]  # fmt: skip

@@ -2,7 +2,6 @@
 what the neighbours see. The namespaces have no names: whatever happens, they go with their last descriptor."""
 
 import contextlib
-import ctypes
 import os
 import select
 import socket
@@ -18,45 +17,29 @@ from heartbeat import agents
 from heartbeat.agents.address import Address, SendArp
 from heartbeat.agents.base import AgentError
 from heartbeat.agents.network import Network
+from heartbeat.demo import namespaces
 
 pytestmark = [
     pytest.mark.system,
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
 ]
 
-LIBC = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNET = 0x40000000
 IFA_F_SECONDARY, IFA_F_NODAD, IFA_F_DEPRECATED, IFA_F_TENTATIVE, IFA_F_PERMANENT = 0x01, 0x02, 0x20, 0x40, 0x80
 NODE_MAC, PEER_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
-
-
-def checked(result):
-    if result < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 class Namespace:
     """A network namespace without a name, its loopback up. Use `inside` to create sockets in it."""
 
     def __init__(self):
-        with open("/proc/thread-self/ns/net") as home:
-            checked(LIBC.unshare(CLONE_NEWNET))
-            try:
-                self.fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-                self.ip = IPRoute()
-                self.network = Network()
-            finally:
-                checked(LIBC.setns(home.fileno(), CLONE_NEWNET))
+        self.fd = namespaces.new_network()
+        with self.inside():
+            self.ip = IPRoute()
+            self.network = Network()
         self.ip.link("set", index=1, state="up")
 
-    @contextlib.contextmanager
     def inside(self):
-        with open("/proc/thread-self/ns/net") as home:
-            checked(LIBC.setns(self.fd, CLONE_NEWNET))
-            try:
-                yield
-            finally:
-                checked(LIBC.setns(home.fileno(), CLONE_NEWNET))
+        return namespaces.inside(self.fd)
 
     def run(self, *argv, **options):
         with self.inside():

@@ -128,7 +128,7 @@ def test_a_reload_serves_on(line, first):
         reloaded = seed.Files(haresources=files.haresources.replace(old, new))
         for node in pair.nodes:
             node.install(reloaded)
-        for node in (pair.world.nodes[first], pair.other(pair.world.nodes[first])):
+        for node in (pair.world.nodes[first], pair.peer(pair.world.nodes[first])):
             done = node.command("heartbeat", "reload")
             assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         until(lambda: julius.holds("10.0.0.251") and not julius.holds("10.0.0.253"), 5, "julius has reloaded")

@@ -260,6 +260,7 @@ def test_an_outage_out_of_bounds_is_a_trouble(stage: Stage) -> None:
 @pytest.fixture
 def pair(make_world: Callable[..., World]) -> Pair:
     pair = Pair(make_world())
+    pair.probe()
     for node in pair.nodes:
         pair.world.power_on(node)
     return pair

@@ -310,7 +310,7 @@ def test_files_that_differ_are_logged_and_in_status_on_both(pair, what):
     pair.boot()
     pair.held_by(pair.julius)
     for node in pair.nodes:
-        other = pair.other(node)
+        other = pair.peer(node)
         until(lambda n=node: n.status()["warnings"], PATIENCE_S, f"{node.name} warns")
         warnings = node.status()["warnings"]
         assert any(text in warning and other.name in warning for warning in warnings)
@@ -323,7 +323,7 @@ def test_files_that_differ_are_logged_and_in_status_on_both(pair, what):
     assert pair.caesar.command("heartbeat", "reload").returncode == 0
     for node in pair.nodes:
         until(lambda n=node: n.status()["warnings"] == [], PATIENCE_S, f"{node.name} is content")
-    assert pair.only_by(pair.julius)
+    assert pair.holder() == "julius"
 
 
 def test_lists_of_nodes_that_differ_are_logged_and_in_status_on_both(pair):
@@ -337,7 +337,7 @@ def test_lists_of_nodes_that_differ_are_logged_and_in_status_on_both(pair):
     assert "'julius' speaks here and is no node of ha.cf" in warnings["caesar"]
     assert "ha.cf on caesar has other times or nodes" in pair.julius.log()
     assert "unknown node 'julius'" in pair.caesar.log()
-    held = {(change.machine, change.address) for change in pair.changes(start_ns) if change.added}
+    held = {(change.machine, change.address) for change in pair.moves(start_ns) if change.added}
     assert held == {("caesar", address) for address in SITE.addresses}, "one holder even so"
 
 

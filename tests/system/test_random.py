@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from system.play import LAN, PATIENCE_S, WAN, is_stable, now_ns, playing, seconds, seed, stopped, until
+from system.play import LAN, PATIENCE_S, WAN, now_ns, playing, seconds, seed, stopped, until
 
 ROUNDS = int(os.environ.get("HEARTBEAT_TEST_ROUNDS", "1"))
 SEED = int(os.environ.get("HEARTBEAT_TEST_SEED", "1"))
@@ -188,10 +188,10 @@ def test_it_ends_with_one_holder(files, addresses):
             what = f"deed {number} of seed {SEED}: {deed.__name__} {node.name}"
             print(what)
             held, start_ns = holders(pair, addresses), now_ns()
-            deed(play, node, pair.other(node))
+            deed(play, node, pair.peer(node))
             # what is under way when a command has been refused
             time.sleep(seconds(seed.KEEPALIVE_S))
-            until(lambda: all(map(is_stable, pair.nodes)), seconds(120) + PATIENCE_S, f"stable after {what}")
+            until(pair.stable, seconds(120) + PATIENCE_S, f"stable after {what}")
             until(lambda: one_each(pair, addresses), PATIENCE_S, f"one holder of each after {what}")
             if deed in HAND_OVERS:
                 never_two(pair, held, start_ns)

@@ -16,8 +16,7 @@ from system.play import (
     SECOND,
     WAN,
     instant,
-    is_stable,
-    mailed,
+        mailed,
     now_ns,
     playing,
     seconds,
@@ -94,7 +93,7 @@ def no_heartbeat_was_late(pair):
 def never_both(pair, since_ns):
     """Replays the kernels' changes: at no instant did both hold the same address."""
     held = set()
-    for change in pair.changes(since_ns):
+    for change in pair.moves(since_ns):
         (held.add if change.added else held.discard)((change.machine, change.address))
         assert len({address for _, address in held}) == len(held), change
 
@@ -131,9 +130,9 @@ def test_a_start_that_fails_ends_on_the_other_node(pair, actions, limit_s, logge
     assert (pair.caesar.run_folder / "works.up").exists()
     assert calls(pair.julius)[-1] == "stop", "what a failed start may have left is stopped"
     assert runs(pair.julius, "sleep", "1000") == 0, "the whole process group is killed"
-    until(lambda: all(map(is_stable, pair.nodes)), PATIENCE_S, "both stable")
+    until(pair.stable, PATIENCE_S, "both stable")
     time.sleep(seconds(4 * RETRY_S))
-    assert pair.only_by(pair.caesar)
+    assert pair.holder() == "caesar"
     never_both(pair, start_ns)
     mailed(pair.caesar, "acquired", start_ns)
     no_heartbeat_was_late(pair)
@@ -154,8 +153,8 @@ def test_a_start_that_fails_on_both_is_tried_again(pair):
         assert count(node, r"CRIT: works: start failed") >= 1
     for node in pair.nodes:
         write_script(node)
-    until(lambda: any(pair.only_by(node) for node in pair.nodes), seconds(300) + PATIENCE_S, "mended, it comes up")
-    until(lambda: all(map(is_stable, pair.nodes)), PATIENCE_S, "both stable")
+    until(pair.holder, seconds(300) + PATIENCE_S, "mended, it comes up")
+    until(pair.stable, PATIENCE_S, "both stable")
     never_both(pair, start_ns)
     no_heartbeat_was_late(pair)
 
@@ -178,7 +177,7 @@ def test_a_megabyte_of_output(pair, text):
     until(lambda: "bytes more dropped" in pair.julius.log(), PATIENCE_S, "what was dropped is counted")
     assert len(pair.julius.log()) < 100 * 1024
     assert count(pair.julius, r"works: ") <= 110
-    assert [change.machine for change in pair.changes(start_ns)] == ["julius", "julius"]
+    assert [change.machine for change in pair.moves(start_ns)] == ["julius", "julius"]
     no_heartbeat_was_late(pair)
 
 
@@ -187,7 +186,7 @@ def test_children_left_behind(pair):
     write_script(pair.julius, start=f"sleep 1000 & (sleep 1001 &) ; {GOOD['start']}")
     start_ns = pair.boot()
     pair.settled(holder=pair.julius)
-    added = [change.at_ns for change in pair.changes(start_ns)]
+    added = [change.at_ns for change in pair.moves(start_ns)]
     assert (added[1] - added[0]) / SECOND < seconds(START_S) / 2, "nobody waited for them"
     assert (runs(pair.julius, "sleep", "1000"), runs(pair.julius, "sleep", "1001")) == (1, 1)
     assert pair.julius.command("hb_standby").returncode == 0
@@ -233,7 +232,7 @@ def test_a_stop_that_fails_does_not_hold_the_addresses(pair, text, limit_s, logg
         assert pair.julius.stop_daemon(seconds(limit_s) + PATIENCE_S) == 0
     pair.held_by(pair.caesar, within_s=limit_s + seed.DEADTIME_S)
     pair.moved(start_ns, pair.julius, pair.caesar)
-    moved_ns = pair.changes(start_ns)[-1].at_ns
+    moved_ns = pair.moves(start_ns)[-1].at_ns
     assert moved_ns > instant(start_ns, seconds(limit_s) - 0.1), "it has its time"
     assert count(pair.julius, logged) == 1
     assert runs(pair.julius, "sleep", "1000") == 0

@@ -30,13 +30,13 @@ def test_both_boot_and_julius_holds_both_addresses(pair):
     start_ns = pair.boot()
     pair.settled(holder=pair.julius)
     # nobody else ever had one, and none came twice
-    assert [(change.machine, change.added) for change in pair.changes(start_ns)] == [("julius", True)] * 2
-    last_ns = pair.changes(start_ns)[-1].at_ns
+    assert [(change.machine, change.added) for change in pair.moves(start_ns)] == [("julius", True)] * 2
+    last_ns = pair.moves(start_ns)[-1].at_ns
     assert last_ns < instant(start_ns, seconds(seed.INITDEAD_S) + STALL_S + 2), "two of ours need not wait for initdead"
     mailed(pair.julius, "acquired", start_ns)
     assert pair.caesar.mails() == []
     time.sleep(seconds(2 * seed.DEADTIME_S))
-    assert pair.only_by(pair.julius)
+    assert pair.holder() == "julius"
 
 
 def test_power_failure_of_the_holder(settled):
@@ -54,7 +54,7 @@ def test_power_failure_of_the_holder(settled):
         assert (answer_ns - held_ns) / SECOND < seconds(1) + STALL_S
     mailed(pair.caesar, "acquired", failure_ns)
     time.sleep(seconds(2 * seed.DEADTIME_S))
-    assert [change.machine for change in pair.changes(failure_ns) if change.added] == ["caesar"] * 2
+    assert [change.machine for change in pair.moves(failure_ns) if change.added] == ["caesar"] * 2
 
 
 def test_a_returned_node_moves_nothing(settled):
@@ -94,7 +94,7 @@ def test_standby_and_takeover_whichever_node_holds(settled):
 
         start_ns = now_ns()
         said((holder if move == "hb_standby" else other).command(move))
-        assert pair.only_by(other), "the command comes back when it is done"
+        assert pair.holder() == other.name, "the command comes back when it is done"
         released_ns, moved_ns = pair.moved(start_ns, holder, other)
         print(f"{move}: from {holder.name} to {other.name} in {(moved_ns - released_ns) / MILLISECOND:.1f} ms")
         pair.answered(other, start_ns)
@@ -168,7 +168,7 @@ def test_one_node_alone_takes_the_resources_after_initdead(pair, name):
     node = pair.world.nodes[name]
     start_ns = pair.boot(node)
     pair.held_by(node, within_s=2 * seed.INITDEAD_S)
-    took_s = [(change.at_ns - start_ns) / SECOND for change in pair.changes(start_ns)]
+    took_s = [(change.at_ns - start_ns) / SECOND for change in pair.moves(start_ns)]
     print(f"alone, {name} holds both after {took_s[-1]:.3f} s")
     assert took_s[0] >= seconds(seed.INITDEAD_S), "not before"
     assert took_s[-1] <= seconds(seed.INITDEAD_S) + 2 + STALL_S, "Python's start comes on top, and no more"
@@ -187,7 +187,7 @@ def test_a_heartbeat_later_than_warntime_is_logged_with_its_interval(play, name)
         pair.settled(holder=pair.julius)
         pair.probe()
         pair.answered(pair.julius, 0)
-        sender, hearer = pair.world.nodes[name], pair.other(pair.world.nodes[name])
+        sender, hearer = pair.world.nodes[name], pair.peer(pair.world.nodes[name])
         time.sleep(2 * seed.KEEPALIVE_S / divisor)
         assert "late heartbeat" not in hearer.log()
         before_ns = now_ns()
@@ -204,7 +204,7 @@ def test_a_heartbeat_later_than_warntime_is_logged_with_its_interval(play, name)
         time.sleep(2 * seed.DEADTIME_S / divisor)
         if name == "caesar":
             pair.nothing_moved(before_ns)
-        assert pair.changes(before_ns) == []
+        assert pair.moves(before_ns) == []
 
 
 def wait_for_a_heartbeat(pair, sender):

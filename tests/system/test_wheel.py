@@ -101,11 +101,6 @@ def start(node: Node, commands: Path) -> None:
         node.daemon = node.popen(argv, stdout=log, stderr=log)
 
 
-def is_stable(node: Node) -> bool:
-    state = node.status()
-    return bool(state and state["stable"])
-
-
 def test_the_oldest_python_is_here():
     assert "3.11" in PYTHONS
 
@@ -188,7 +183,8 @@ def test_a_pair_without_any_dependency_boots_and_survives_a_power_failure(alone,
     for node in pair:
         start(node, alone)
     addresses = JULIUS_AND_CAESAR.addresses
-    until(lambda: all(map(is_stable, pair)) and all(map(julius.holds, addresses)), 20, "julius holds both addresses")
+    until(lambda: all(node.is_stable() for node in pair), 20, "both nodes are stable")
+    until(lambda: all(map(julius.holds, addresses)), 20, "julius holds both addresses")
     state = caesar.status()
     assert [medium["backend"] for medium in state["media"]] == ["termios"]
     assert not state["locked"]
@@ -204,7 +200,7 @@ def test_with_its_dependencies_nothing_is_missing(complete, world):
     pair = list(world.nodes.values())
     for node in pair:
         start(node, complete)
-    until(lambda: all(map(is_stable, pair)), 20, "both nodes are stable")
+    until(lambda: all(node.is_stable() for node in pair), 20, "both nodes are stable")
     state = json.loads(pair[0].run([str(complete / "heartbeat"), "status", "--json"]).stdout)
     assert [medium["backend"] for medium in state["media"]] == ["pyserial"]
     assert not [warning for warning in state["warnings"] if "missing" in warning]

@@ -6,7 +6,6 @@ in it, when the thread ends, whatever happens.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import subprocess
@@ -19,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from heartbeat.config import ConfigError, advice, check, load, machine
+from heartbeat.demo import namespaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CLONE_NEWNET = 0x40000000
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to make network namespaces")
 
 HA_CF = "logfacility local0\nkeepalive 2\ndeadtime 10\nbcast eth0\n{more}auto_failback off\nnode julius caesar\n"
@@ -37,8 +36,7 @@ def in_namespace(function: Callable[[Any], Any]) -> Any:
 
     def run() -> None:
         try:
-            if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
-                raise OSError(ctypes.get_errno(), "unshare")
+            namespaces.unshare(namespaces.CLONE_NEWNET)
             with IPRoute() as ip:
                 ip.link("add", ifname="eth0", kind="veth", peer="eth1")
                 for name in ("lo", "eth0", "eth1"):

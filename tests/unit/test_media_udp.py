@@ -3,8 +3,6 @@
 The namespaces have no names: whatever happens, they are gone when their last descriptor is.
 """
 
-import contextlib
-import ctypes
 import errno
 import os
 import select
@@ -18,43 +16,27 @@ from pyroute2 import IPRoute
 
 from heartbeat import media
 from heartbeat.core.actions import STATUS
+from heartbeat.demo import namespaces
 from heartbeat.media import udp
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
-LIBC = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNET = 0x40000000
 PORT = 694
 START = 1_000_000_000_000
 GROUP = "239.1.2.3"
-
-
-def checked(result):
-    if result < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 class Host:
     """A network namespace. inside(): what is created there belongs to it."""
 
     def __init__(self):
-        with open("/proc/thread-self/ns/net") as home:
-            checked(LIBC.unshare(CLONE_NEWNET))
-            try:
-                self.fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-                self.ip = IPRoute()
-            finally:
-                checked(LIBC.setns(home.fileno(), CLONE_NEWNET))
+        self.fd = namespaces.new_network()
+        with self.inside():
+            self.ip = IPRoute()
         self.ip.link("set", index=1, state="up")
 
-    @contextlib.contextmanager
     def inside(self):
-        with open("/proc/thread-self/ns/net") as home:
-            checked(LIBC.setns(self.fd, CLONE_NEWNET))
-            try:
-                yield
-            finally:
-                checked(LIBC.setns(home.fileno(), CLONE_NEWNET))
+        return namespaces.inside(self.fd)
 
     def index(self, name):
         return self.ip.link_lookup(ifname=name)[0]
