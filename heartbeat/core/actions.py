@@ -53,6 +53,42 @@ class KillAgent:
         self.run = run
 
 
+class Hold:
+    """From now on every status that is sent renews the leases of these groups (their keys), and of no others: at once,
+    and then with each status that a medium took; `alone`: with each status, whether a medium took it or not.
+
+    Said whenever it changes. A lease that runs out makes the group's addresses silent, whatever becomes of this
+    process; the next `Hold` that names the group starts it again. Said before the group's agents start.
+    """
+
+    __slots__ = ("alone", "keys")
+
+    def __init__(self, keys: tuple[str, ...], *, alone: bool) -> None:
+        self.keys = keys
+        self.alone = alone
+
+
+class Remember:
+    """Keep this across restarts: the newest generation of a peer, and the highest of its sequence numbers that may
+    have changed something here. After a restart nothing that is not newer is believed."""
+
+    __slots__ = ("generation", "node", "sequence")
+
+    def __init__(self, node: str, generation: int, sequence: int) -> None:
+        self.node = node
+        self.generation = generation
+        self.sequence = sequence
+
+
+class Alarm:
+    """Something that a person must look at: to the log, and by mail to whom the groups' MailTo name."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
 class Reply:
     """Answer a `Request`. text: for the operator, one line."""
 
@@ -89,4 +125,4 @@ class Reboot:
         self.reason = reason
 
 
-Action = Transmit | RunAgent | KillAgent | Reply | Note | Stop | Reboot
+Action = Transmit | RunAgent | KillAgent | Hold | Remember | Alarm | Reply | Note | Stop | Reboot

@@ -20,7 +20,7 @@ from heartbeat.core.view import ClusterView, GroupView, NodeView
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from heartbeat.core.actions import Action
     from heartbeat.core.group import GroupMachine
@@ -36,12 +36,19 @@ STRANGERS = 4
 
 
 class Cluster:
-    """generation: of this run, larger than any before. seed: for what is drawn. leftovers: keys of the groups of which
-    a dead run may have left something up; they are stopped before anything else is decided."""
+    """generation: of this run, larger than any before. seed: for what is drawn.
+
+    What a run of this node that died has left, as keys of groups: `adopted` are up and their leases still run, so this
+    run holds them from its first instant; `leftovers` may have something up, and are stopped before anything else is
+    decided. peer_dead: that run had found the peer dead, so short a time ago that it can't have taken anything since.
+    known: peer → (generation, sequence) as the last `Remember` said.
+    """
 
     def __init__(
-        self, settings: Settings, *, generation: int, seed: int, now: int, leftovers: Collection[str] = ()
-    ) -> None:
+        self, settings: Settings, *, generation: int, seed: int, now: int, leftovers: Collection[str] = (),
+        adopted: Collection[str] = (), peer_dead: bool = False,
+        known: Mapping[str, tuple[int, int]] | None = None,
+    ) -> None:  # fmt: skip
         self.settings = settings
         self._outbox = Outbox(settings, generation, now)
         self._timers = Timers(now)
@@ -52,7 +59,7 @@ class Cluster:
         self._resources = Resources(
             settings, self._outbox, self._timers, self._membership,
             leftovers=leftovers, on_change=self._changed, hand_over=self._hand_over,
-            handing_over=lambda: self._standby.state != IDLE,
+            handing_over=self._handing_over,
         )  # fmt: skip
         self._standby = Standby(settings, self._outbox, self._timers, self._resources)
         self._retransmit = Retransmit(settings, self._outbox, self._timers, self._membership, self._tally)
@@ -246,6 +253,9 @@ class Cluster:
         return bulletin.Bulletin(
             self.settings.resources_digest, self.settings.timing_digest, heard, phase, self._resources.letters()
         )
+
+    def _handing_over(self) -> bool:
+        return self._standby.state != IDLE
 
     def _hand_over(self, machines: list[GroupMachine], kind: str) -> bool:
         return self._standby.give(machines, kind)

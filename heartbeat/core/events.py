@@ -46,8 +46,16 @@ class AgentExited:
         self.detail = detail
 
 
+class LeaseLapsed:
+    """A lease had run out when it was to be renewed: this process was kept from running, or no medium took anything.
+    The core finds out most of the time by itself, from `now`."""
+
+    __slots__ = ()
+
+
 class Request:
-    """An operator's command. verb: standby, takeover or stop; argument: all, local, foreign or failback.
+    """An operator's command. verb: standby, takeover (argument: all, local, foreign or failback), stop, or accept
+    (argument: the node whose lower generation is the right one).
 
     Answered by one `Reply` of the same number when it is done or refused.
     """

@@ -52,9 +52,9 @@ class GroupMachine(Machine):
     }
 
     __slots__ = (
-        "_failing", "_on_change", "_outbox", "_policy", "_quiet", "_run", "_running", "_timer", "_timers", "_verb",
-        "announced", "claimed", "failed_at", "failures", "offered", "orphaned", "retry_timer", "settings", "up",
-        "wanted",
+        "_failing", "_on_change", "_on_retry", "_outbox", "_policy", "_quiet", "_run", "_running", "_timer", "_timers",
+        "_verb", "announced", "claimed", "failed_at", "failures", "offered", "orphaned", "retry_timer", "settings",
+        "up", "wanted",
     )  # fmt: skip
 
     def __init__(
@@ -81,7 +81,8 @@ class GroupMachine(Machine):
         self._timers = timers
         self._on_change = on_change
         self._timer = timers.new(self._too_long)
-        self.retry_timer = timers.new(lambda now: on_retry(self))
+        self.retry_timer = timers.new(self._retry_due)
+        self._on_retry = on_retry
         self._run = 0
         self._running: Resource | None = None
         self._verb = ""
@@ -105,6 +106,9 @@ class GroupMachine(Machine):
         self._outbox.note(WARN, f"{self.settings.key}: removing what an earlier run left")
         self._quiet = True
         self._step()
+
+    def _retry_due(self, now: int) -> None:
+        self._on_retry(self)
 
     def replan(self, settings: Group, policy: Settings) -> None:
         """The operator's files have changed. Call `resume` when all groups are replanned."""

@@ -142,7 +142,7 @@ class Membership:
         for name in settings.nodes:
             if name != settings.node and name not in self.peers:
                 peer = self.peers[name] = Peer(name, settings, Tracker(random))
-                peer.timer = timers.new(self._death_timer(peer))
+                peer.timer = timers.new(self._silent, peer)
                 timers.arm(peer.timer, self._start_due)
         self._make_links()
         timers.arm(self._beat_timer, now)
@@ -153,13 +153,13 @@ class Membership:
                 self._timers.free(peer.links.pop(medium).timer)
             for medium in self.settings.media:
                 if medium not in peer.links:
-                    peer.links[medium] = Link(self._timers.new(self._link_timer(peer, medium)))
+                    peer.links[medium] = Link(self._timers.new(self._link_silent, peer, medium))
 
-    def _death_timer(self, peer: Peer) -> Callable[[int], None]:
-        return lambda now: self.death(peer)
+    def _silent(self, now: int, peer: Peer) -> None:
+        self.death(peer)
 
-    def _link_timer(self, peer: Peer, medium: str) -> Callable[[int], None]:
-        return lambda now: self.link_dead(peer, medium)
+    def _link_silent(self, now: int, peer: Peer, medium: str) -> None:
+        self.link_dead(peer, medium)
 
     def reconfigure(self, settings: Settings) -> None:
         """New times and media; a running death timer keeps its instant until the next status."""

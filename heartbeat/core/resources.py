@@ -68,7 +68,7 @@ class Resources(Machine):
         self._outbox = outbox
         self._timers = timers
         self._healing = Healing(self, outbox)
-        self._failback_timer = timers.new(lambda now: self.evaluate())
+        self._failback_timer = timers.new(self._failback_due)
         self._settled_at: int | None = None  # since when both are settled
         self._retiring: list[GroupMachine] = []
         self.groups = {plan.key: self._machine(plan) for plan in settings.groups}
@@ -200,6 +200,9 @@ class Resources(Machine):
                     machine.want(True)
 
     # --- fail-back
+
+    def _failback_due(self, now: int) -> None:
+        """`evaluate` follows every event."""
 
     def _fail_back(self) -> None:
         """auto_failback on: the preferred node is back and has been settled for failback_delay."""

@@ -17,6 +17,11 @@ SECOND = 1_000_000_000
 FAILBACK_OFF, FAILBACK_ON, FAILBACK_LEGACY = 0, 1, 2
 FAILBACK_NAMES = ("off", "on", "legacy")
 
+# A lease ends this part of deadtime, and at least this time, before the peer may take over. The kernel counts leases
+# in its own ticks, of 4 ms where it counts coarsely: a lease starts and ends on one.
+LEASE_MARGIN_PART = 10
+LEASE_MARGIN_LEAST_NS = 8 * MILLISECOND
+
 
 class Resource:
     """One word of a haresources line.
@@ -123,3 +128,9 @@ class Settings:
         self.resources_digest = resources_digest
         self.timing_digest = timing_digest
         self.divisor = divisor
+
+    @property
+    def lease_ns(self) -> int:
+        """How long this node answers for a group's addresses after the last sign of life that it sent."""
+        margin_ns = max(self.deadtime_ns // LEASE_MARGIN_PART, LEASE_MARGIN_LEAST_NS)
+        return max(self.deadtime_ns - margin_ns, MILLISECOND)

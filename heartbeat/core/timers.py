@@ -1,5 +1,7 @@
 """The core's timers: a callback for each key of the passive wheel.
 
+A callback is a bound method and what it is to be told, never a lambda: a running cluster can be pickled.
+
 Keys are taken once, when a machine is made, and given back when it goes (a group that a reload removed). The wheel's
 size bounds them: 1024 is 256 groups with two timers each, 64 media, and room.
 """
@@ -12,35 +14,50 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Entry = tuple[Callable[..., None], tuple[object, ...]]
+    State = tuple[list[Entry | None], list[int], TimerWheel]
+
 CAPACITY = 1024
 
 
 class Timers:
-    """arm, disarm and fire callbacks; instants in nanoseconds."""
+    """arm, disarm and fire callbacks; instants in nanoseconds. wheel: for who arms by key without asking here."""
 
-    __slots__ = ("_callbacks", "_free", "_wheel", "arm", "disarm", "next_due")
+    __slots__ = ("_callbacks", "_free", "arm", "disarm", "next_due", "wheel")
 
     def __init__(self, now: int) -> None:
-        self._wheel = TimerWheel(CAPACITY, now)
-        self._callbacks: list[Callable[[int], None] | None] = [None] * CAPACITY
+        self._callbacks: list[Entry | None] = [None] * CAPACITY
         self._free = list(range(CAPACITY - 1, -1, -1))
-        self.arm = self._wheel.arm
-        self.disarm = self._wheel.disarm
-        self.next_due = self._wheel.next_due
+        self._use(TimerWheel(CAPACITY, now))
 
-    def new(self, callback: Callable[[int], None]) -> int:
+    def _use(self, wheel: TimerWheel) -> None:
+        self.wheel = wheel
+        self.arm = wheel.arm
+        self.disarm = wheel.disarm
+        self.next_due = wheel.next_due
+
+    def __getstate__(self) -> State:
+        return self._callbacks, self._free, self.wheel
+
+    def __setstate__(self, state: State) -> None:
+        self._callbacks, self._free, wheel = state
+        self._use(wheel)
+
+    def new(self, callback: Callable[..., None], *told: object) -> int:
+        """A key for `callback(now, *told)`."""
         key = self._free.pop()
-        self._callbacks[key] = callback
+        self._callbacks[key] = callback, told
         return key
 
     def free(self, key: int) -> None:
-        self._wheel.disarm(key)
+        self.disarm(key)
         self._callbacks[key] = None
         self._free.append(key)
 
     def fire(self, now: int) -> None:
         """Call what is due, in order. A callback may disarm or free one that is due in the same instant."""
-        for key in self._wheel.due(now):
-            callback = self._callbacks[key]
-            if callback is not None:
-                callback(now)
+        for key in self.wheel.due(now):
+            entry = self._callbacks[key]
+            if entry is not None:
+                callback, told = entry
+                callback(now, *told)
