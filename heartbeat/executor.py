@@ -18,9 +18,12 @@ from heartbeat.core.actions import (
     START,
     STOP,
     WARN,
+    Alarm,
+    Hold,
     KillAgent,
     Note,
     Reboot,
+    Remember,
     Reply,
     RunAgent,
     Stop,
@@ -69,6 +72,9 @@ class Executor:
             Reply: self._reply,  # type: ignore[dict-item]
             Stop: self._stop,  # type: ignore[dict-item]
             Reboot: self._reboot,  # type: ignore[dict-item]
+            Hold: self._hold,  # type: ignore[dict-item]
+            Remember: self._remember,  # type: ignore[dict-item]
+            Alarm: self._alarm,  # type: ignore[dict-item]
         }
         self.configure(config)
         loop.poller.add(agents.notices(), self._addresses_changed)
@@ -137,6 +143,15 @@ class Executor:
 
     def _note(self, action: Note, now: int) -> None:
         self._loop.log.write(action.severity, action.text)
+
+    def _hold(self, action: Hold, now: int) -> None:
+        pass
+
+    def _remember(self, action: Remember, now: int) -> None:
+        pass
+
+    def _alarm(self, action: Alarm, now: int) -> None:
+        self._loop.log.write(CRIT, action.text)
 
     def _reply(self, action: Reply, now: int) -> None:
         if self.control is not None:

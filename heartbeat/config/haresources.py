@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from heartbeat.core.settings import Resource
 
 WITHOUT_STATE = (*NOTIFIERS, "Delay")  # may stand in several groups: none can take it from another
-GROUPS_MAX = 256  # as many as a status can name (core/bulletin.py)
+GROUPS_MAX = 1024  # as many as a status can name (core/bulletin.py)
 
 
 def read(physical: list[str], problems: Problems, nodes: Sequence[str]) -> tuple[Group, ...]:

@@ -1,15 +1,19 @@
 """What two of ours tell each other in every status, in the extra field `ext` (real 3.0.6 nodes ignore it).
 
-    ext = "1" SP resources-digest SP timing-digest SP heard SP phase *( SP group )
+    ext = "1" SP resources-digest SP timing-digest SP heard SP phase [SP "?" nonce] [SP "!" nonce] *( SP group )
 
 heard: the generation, hex, in which the sender hears the receiver, 0 for not at all; so a line that carries one way
-only is known at both ends. phase: u (unsettled), s (settled), l (leaving). group: four characters that name it (its
-key's hash, so that nodes whose haresources differ still know each other's groups) and one for its state:
+only is known at both ends. phase: u (unsettled), s (settled), l (leaving). ?: a nonce, 16 hex digits; the receiver's
+next statuses repeat it after !, which no recording can. A later version's words begin with another such character and
+are skipped. group: four characters that name it (its key's hash, so that nodes whose haresources differ still know
+each other's groups) and one for its state:
 
     -  not ours         x  not ours, and failed here a short while ago
     s  starting         h  held         p  stopping         f  ours, but it failed and waits
+    k  held, and the neighbours have been told again: who holds it too lets go
+    l  held, but silent: its lease has lapsed, and whether the other has taken over is the question
 
-Whoever says s, h, p or f *claims* the group: it alone may start it.
+Whoever says s, h, p, f, k or l *claims* the group: it alone may start it. One that lapsed contests nothing.
 """
 
 from __future__ import annotations
@@ -22,9 +26,12 @@ FIELD = "ext"
 VERSION = "1"
 UNSETTLED, SETTLED, LEAVING = "u", "s", "l"
 PHASES = "usl"
-CLAIMING = "shpf"
+CLAIMING = "shpfkl"
+KEPT, LAPSED = "k", "l"
 LETTERS = CLAIMING + "-x"
-GROUPS_LIMIT = 256
+GROUPS_LIMIT = 1024
+OTHERS_LIMIT = 8  # words that are no groups
+NONCE_DIGITS = 16
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
@@ -38,21 +45,29 @@ def label(key: str) -> str:
 
 
 class Bulletin:
-    """groups: label → state letter."""
+    """groups: label → state letter. challenge, answer: nonces, empty for none."""
 
-    __slots__ = ("groups", "heard", "phase", "resources_digest", "timing_digest")
+    __slots__ = ("answer", "challenge", "groups", "heard", "phase", "resources_digest", "timing_digest")
 
     def __init__(
-        self, resources_digest: str, timing_digest: str, heard: int, phase: str, groups: dict[str, str]
-    ) -> None:
+        self, resources_digest: str, timing_digest: str, heard: int, phase: str, groups: dict[str, str],
+        *, challenge: str = "", answer: str = "",
+    ) -> None:  # fmt: skip
         self.resources_digest = resources_digest
         self.timing_digest = timing_digest
         self.heard = heard
         self.phase = phase
         self.groups = groups
+        self.challenge = challenge
+        self.answer = answer
 
     def claims(self, group_label: str) -> bool:
         return self.groups.get(group_label, "-") in CLAIMING
+
+    def contests(self, group_label: str) -> bool:
+        """Claims it, and answers for it or is about to."""
+        letter = self.groups.get(group_label, "-")
+        return letter in CLAIMING and letter != LAPSED
 
     def strangers(self, known: Iterable[str]) -> bool:
         """Does the sender have groups that are not among these?"""
@@ -60,6 +75,10 @@ class Bulletin:
 
     def __str__(self) -> str:
         words = [VERSION, self.resources_digest, self.timing_digest, f"{self.heard:x}", self.phase]
+        if self.challenge:
+            words.append("?" + self.challenge)
+        if self.answer:
+            words.append("!" + self.answer)
         return " ".join(words + [name + letter for name, letter in self.groups.items()])
 
 
@@ -67,13 +86,27 @@ def parse(text: str | None) -> Bulletin | None:
     """None where there is none, or none that this version understands."""
     if text is None:
         return None
-    words = text.split(" ", 5 + GROUPS_LIMIT)
-    if len(words) < 5 or len(words) > 5 + GROUPS_LIMIT or words[0] != VERSION or words[4] not in tuple(PHASES):
+    limit = 5 + OTHERS_LIMIT + GROUPS_LIMIT
+    words = text.split(" ", limit)
+    if len(words) < 5 or len(words) > limit or words[0] != VERSION or words[4] not in tuple(PHASES):
         return None
     try:
         heard = int(words[3], 16)
     except ValueError:
         return None
-    if any(len(word) != 5 or word[4] not in LETTERS for word in words[5:]):
+    nonces = {"?": "", "!": ""}
+    groups = {}
+    others = 0
+    for word in words[5:]:
+        mark = word[:1]
+        if mark not in _ALPHABET:
+            others += 1
+            if mark in nonces and len(word) == 1 + NONCE_DIGITS:
+                nonces[mark] = word[1:]
+        elif len(word) == 5 and word[4] in LETTERS:
+            groups[word[:4]] = word[4]
+        else:
+            return None
+    if others > OTHERS_LIMIT or len(words) - 5 - others > GROUPS_LIMIT:
         return None
-    return Bulletin(words[1][:8], words[2][:8], heard, words[4], {word[:4]: word[4] for word in words[5:]})
+    return Bulletin(words[1][:8], words[2][:8], heard, words[4], groups, challenge=nonces["?"], answer=nonces["!"])

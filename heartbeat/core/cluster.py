@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from _hbfast.codec import Message
 from heartbeat.core import bulletin, resources, sequence
-from heartbeat.core.actions import CRIT, ERROR, INFO, WARN, Stop
-from heartbeat.core.events import AgentExited, MediumDown, MediumUp, Reload, Request, Tick
-from heartbeat.core.membership import DEAD, Membership, Peer
-from heartbeat.core.outbox import NO_UUID, Outbox, Tally
+from heartbeat.core.actions import CRIT, ERROR, INFO, WARN, Remember, Stop
+from heartbeat.core.challenge import Challenge
+from heartbeat.core.events import AgentExited, LeaseLapsed, MediumDown, MediumUp, Reload, Request, Tick
+from heartbeat.core.lease import LAPSED, Lease
+from heartbeat.core.membership import Membership, Peer
+from heartbeat.core.outbox import Outbox, Tally
+from heartbeat.core.reception import DIFFERENT_TIMES, Reception
 from heartbeat.core.resources import Resources
 from heartbeat.core.retransmit import Retransmit
 from heartbeat.core.standby import IDLE, Standby
@@ -26,13 +29,10 @@ if TYPE_CHECKING:
     from heartbeat.core.group import GroupMachine
     from heartbeat.core.settings import Settings
 
-    Event = Message | Tick | MediumUp | MediumDown | AgentExited | Request | Reload
+    Event = Message | Tick | MediumUp | MediumDown | AgentExited | LeaseLapsed | Request | Reload
 
 # a peer's group, as its bulletin's letter says
-PEER_STATES = {"s": "starting", "h": "held", "p": "stopping", "f": "failed"}
-
-# Unknown nodes that status tells of, by name; more than a few are no mistake in a file any more.
-STRANGERS = 4
+PEER_STATES = {"s": "starting", "h": "held", "p": "stopping", "f": "failed", "l": "held"}
 
 
 class Cluster:
@@ -50,24 +50,31 @@ class Cluster:
         known: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:  # fmt: skip
         self.settings = settings
+        random = sequence.Random(seed)
         self._outbox = Outbox(settings, generation, now)
         self._timers = Timers(now)
         self._tally = Tally(self._outbox.note)
         self._membership = Membership(
-            settings, self._outbox, self._timers, sequence.Random(seed), now, on_death=self._peer_dead, fill=self._fill
-        )
+            settings, self._outbox, self._timers, random, now,
+            on_death=self._peer_dead, on_beat=self._beaten, fill=self._fill,
+        )  # fmt: skip
+        self._challenge = Challenge(random)
         self._resources = Resources(
             settings, self._outbox, self._timers, self._membership,
-            leftovers=leftovers, on_change=self._changed, hand_over=self._hand_over,
+            on_change=self._changed, on_claim=self._claimed, hand_over=self._hand_over,
             handing_over=self._handing_over,
         )  # fmt: skip
+        self._lease = Lease(settings, self._outbox, self._timers, self._membership, self._resources, self._challenge)
         self._standby = Standby(settings, self._outbox, self._timers, self._resources)
         self._retransmit = Retransmit(settings, self._outbox, self._timers, self._membership, self._tally)
+        self._reception = Reception(
+            settings, self._outbox, self._membership, self._retransmit, self._tally, self._challenge,
+            dispatch=self._dispatch, on_restart=self._restarted,
+        )  # fmt: skip
         self._linger_timer = self._timers.new(self._stop)
         self._media_up: set[str] = set()
         self._replan_due = False  # files were read whose groups are not yet in force
         self._warnings: list[str] = []
-        self._strangers: list[str] = []  # a warning for each name that this ha.cf lacks
         self._failover: dict[str, str | int | None] | None = None
         self._handlers = {
             Message: self._message,
@@ -77,13 +84,30 @@ class Cluster:
             AgentExited: self._agent_exited,
             Request: self._request,
             Reload: self._reload,
+            LeaseLapsed: self._lease_lapsed,
         }
+        self._recall(leftovers, adopted, known or {}, peer_dead=peer_dead)
+
+    def _recall(
+        self, leftovers: Collection[str], adopted: Collection[str], known: Mapping[str, tuple[int, int]],
+        *, peer_dead: bool,
+    ) -> None:  # fmt: skip
+        """What an earlier run has left, and what it knew."""
+        for peer in self._membership.peers.values():
+            peer.tracker.start(*known.get(peer.name, (0, 0)))
+            if peer_dead:
+                self._membership.death(peer)
+        self._resources.recall(leftovers, adopted)
+        if any(not peer.proven for peer in self._membership.peers.values()):
+            self._challenge.ask()
 
     # --- the interface
 
     def handle(self, event: Event, now: int) -> list[Action]:
         """What to do about it, in this order."""
         now = self._outbox.now = max(now, self._outbox.now)  # a message that waited may be older than a Tick
+        if now > self._lease.ends:
+            self._lease.lapse("this node has not run for the length of its lease")
         self._handlers[type(event)](event, now)  # type: ignore[operator]
         self._after()
         return self._outbox.take()
@@ -102,7 +126,7 @@ class Cluster:
             stable=self._stable(),
             nodes=self._node_views(),
             groups=[self._group_view(key) for key in self._resources.groups],
-            warnings=[*self._warnings, *self._strangers],
+            warnings=[*self._warnings, *self._reception.unanswered, *self._reception.warnings],
             last_failover=self._failover,
             counts=dict(self._tally.counts),
         )
@@ -111,6 +135,9 @@ class Cluster:
 
     def _tick(self, event: Tick, now: int) -> None:
         self._outbox.clock(event.wall_s)
+        due = self._timers.next_due()
+        if due is not None:
+            self._membership.late(now, now - due)
         self._timers.fire(now)
 
     def _medium_up(self, event: MediumUp, now: int) -> None:
@@ -136,6 +163,9 @@ class Cluster:
             self._standby.leaving()
             self._resources.leave()
             self._outbox.reply(event.number, True, "stopping")
+        elif event.verb == "accept":
+            refused = self._reception.accept(event.argument, now)
+            self._outbox.reply(event.number, not refused, refused or f"{event.argument} is accepted")
         elif event.verb in ("standby", "takeover"):
             if self._resources.state in (resources.LEAVING, resources.LEFT):
                 self._outbox.reply(event.number, False, "this node is stopping")
@@ -146,13 +176,17 @@ class Cluster:
 
     def _reload(self, event: Reload, now: int) -> None:
         self.settings = event.settings
-        self._strangers = []
         self._outbox.configure(event.settings)
+        self._reception.reconfigure(event.settings)
+        self._lease.reconfigure(event.settings)
         self._membership.reconfigure(event.settings)
         self._retransmit.reconfigure(event.settings)
         self._media_up &= set(event.settings.media)
         self._outbox.note(INFO, "configuration reloaded")
         self._replan_due = True
+
+    def _lease_lapsed(self, event: LeaseLapsed, now: int) -> None:
+        self._lease.lapse("the leases have run out: no medium took a status in time")
 
     def _replan(self) -> None:
         """The reloaded haresources. Not while anything starts or stops, which may be at work on what moves."""
@@ -164,57 +198,17 @@ class Cluster:
     # --- messages
 
     def _message(self, message: Message, now: int) -> None:
-        peer = self._membership.peers.get(message.source or "")
-        if peer is None:
-            self._stranger(message)
-            return
-        if message.get("ts") in (None, "", "0"):
-            return
-        kind = message.type or ""
-        if kind.startswith("NS_"):
-            self._retransmit.protocol(peer, kind, message)
-            return
-        if message.sequence <= 0 or message.generation <= 0:
-            self._tally.add(WARN, f"message of {peer.name} without sequence or generation ignored")
-            return
-        if peer.state == DEAD and kind != "status":
-            return  # only a status brings a node back
-        healed = peer.state == DEAD and message.generation == peer.tracker.generation
-        verdict = self._retransmit.judge(peer, message)
-        if verdict == sequence.REPLAYED:
-            self._tally.add(ERROR, f"possible replay: a message of an ended generation of {peer.name}")
-        elif verdict == sequence.DUPLICATE:
-            self._membership.heard_on(peer, message.medium, now)
-        elif verdict != sequence.OLD:
-            self._fresh(peer, kind, message, now, healed=healed, restarted=verdict == sequence.RESTARTED)
+        self._reception.message(message, now)
 
-    def _fresh(
-        self, peer: Peer, kind: str, message: Message, now: int, *, healed: bool, restarted: bool
-    ) -> None:
-        if restarted:
-            self._outbox.note(INFO, f"Heartbeat restart on node {peer.name}")
-            peer.restarted()
-            self._standby.peer_lost(f"{peer.name} has restarted")
-        elif healed and not peer.left:
-            self._outbox.note(CRIT, f"node {peer.name} returning after partition; deadtime may be too small")
-        if restarted or healed or not peer.heard:
-            self._membership.trigger(now)  # it wants to know that it is heard
-        uuid = message.value("srcuuid")
-        if isinstance(uuid, bytes) and len(uuid) == 16 and uuid != NO_UUID:
-            self._outbox.uuid_of[peer.name] = uuid
-        self._membership.heard_on(peer, message.medium, now)
-        if self._for_us(message):
-            self._dispatch(peer, kind, message, now)
+    def _restarted(self, peer: Peer) -> None:
+        self._standby.peer_lost(f"{peer.name} has restarted")
 
-    def _for_us(self, message: Message) -> bool:
-        uuid = message.value("destuuid")
-        if isinstance(uuid, bytes) and uuid != NO_UUID:
-            return uuid == self.settings.uuid
-        return message.get("dest") in (None, self.settings.node)
-
-    def _dispatch(self, peer: Peer, kind: str, message: Message, now: int) -> None:
+    def _dispatch(self, peer: Peer, kind: str, message: Message, seen: bulletin.Bulletin | None) -> None:
         if kind == "status":
-            self._membership.status(peer, message, now)
+            self._membership.status(peer, message, seen, self._outbox.now)
+            if seen is not None and self._challenge.answered(seen):
+                self._lease.answered(seen)
+                self._challenge.nonce = ""
             self._resources.peer_status()
             self._standby.peer_status()
             self._check_files()
@@ -230,29 +224,26 @@ class Cluster:
             names = " ".join([*self.settings.nodes, ""]).encode()
             self._outbox.send("repnodes", [("nodelist", names), ("delnodelist", b" ")], to=peer.name)
 
-    def _stranger(self, message: Message) -> None:
-        name = (message.source or "?")[:99]
-        if name != self.settings.node:
-            self._tally.add(ERROR, f"message from unknown node {name!r} ignored")
-            warning = f"{name!r} speaks here and is no node of ha.cf: make the files the same and reload"
-            if warning not in self._strangers and len(self._strangers) < STRANGERS:
-                self._strangers.append(warning)
-        elif message.generation != self._outbox.generation or message.sequence > self._outbox.sequence:
-            self._tally.add(ERROR, f"another node on medium {message.medium} calls itself {name}")
-        # else: our own, looped back
-
     # --- what the machines tell each other
 
     def _changed(self) -> None:
         self._membership.trigger(self._outbox.now)
+
+    def _claimed(self) -> None:
+        self._lease.refresh()
+
+    def _beaten(self) -> None:
+        self._lease.renewed()
 
     def _fill(self) -> bulletin.Bulletin:
         peer = self._resources.other.peer
         heard = peer.tracker.generation if peer is not None and peer.alive and peer.heard else 0
         phase = bulletin.PHASES[min(self._resources.state, resources.LEAVING)]
         return bulletin.Bulletin(
-            self.settings.resources_digest, self.settings.timing_digest, heard, phase, self._resources.letters()
-        )
+            self.settings.resources_digest, self.settings.timing_digest, heard, phase,
+            self._resources.letters(lapsed=self._lease.state == LAPSED),
+            challenge=self._challenge.nonce, answer=self._challenge.answer,
+        )  # fmt: skip
 
     def _handing_over(self) -> bool:
         return self._standby.state != IDLE
@@ -266,7 +257,9 @@ class Cluster:
                 "peer": peer.name, "last_heard_ns": peer.last_status_ns or None,
                 "declared_dead_ns": self._outbox.now, "completed_ns": None,
             }  # fmt: skip
+        self._challenge.answer = ""
         self._standby.peer_lost(f"{peer.name} is gone")
+        self._lease.resume(f"{peer.name} is gone")
         self._resources.peer_dead()
 
     def _check_files(self) -> None:
@@ -287,7 +280,7 @@ class Cluster:
         if seen.resources_digest != self.settings.resources_digest:
             found.append(f"haresources differs from {peer.name}'s: make them the same and reload")
         if seen.timing_digest != self.settings.timing_digest:
-            found.append(f"ha.cf on {peer.name} has other times or nodes: make them the same and reload")
+            found.append(DIFFERENT_TIMES.format(peer.name))
         return found
 
     def _after(self) -> None:
@@ -297,11 +290,15 @@ class Cluster:
         self._replan()
         self._resources.evaluate()
         self._standby.progress()
+        self._lease.refresh()
         self._retransmit.schedule()
         if self._failover and self._failover["completed_ns"] is None and self._stable():
             self._failover["completed_ns"] = self._outbox.now
         if self._resources.gone():
             self._membership.silent = True
+            for peer in self._membership.peers.values():
+                if peer.proven:
+                    self._outbox.put(Remember(peer.name, peer.tracker.generation, peer.tracker.newest))
             if self._resources.other.alone:
                 self._stop(self._outbox.now)
             else:

@@ -7,7 +7,7 @@ claims nothing that is known and hears nobody that it says.
 from __future__ import annotations
 
 from heartbeat.core import bulletin
-from heartbeat.core.membership import ACTIVE, DEAD
+from heartbeat.core.membership import ACTIVE, DEAD, INIT, UP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,10 +37,16 @@ class Counterpart:
         return peer is None or peer.state == DEAD
 
     @property
+    def left(self) -> bool:
+        """Dead because it said that it leaves."""
+        peer = self.peer
+        return peer is not None and peer.left
+
+    @property
     def bulletin(self) -> bulletin.Bulletin | None:
         """The newest of a living peer."""
         peer = self.peer
-        return peer.bulletin if peer is not None and peer.alive else None
+        return peer.bulletin if peer is not None and peer.state in (INIT, UP, ACTIVE) else None
 
     @property
     def hears_us(self) -> bool:
@@ -55,9 +61,10 @@ class Counterpart:
         return peer is not None and peer.state == ACTIVE and settled and self.hears_us
 
     def letter(self, label: str) -> str:
-        """Its state letter of a group, - where it says nothing of it."""
+        """Its state letter of a group, - where it says nothing of it, h for held in whatever way."""
         seen = self.bulletin
-        return "-" if seen is None else seen.groups.get(label, "-")
+        letter = "-" if seen is None else seen.groups.get(label, "-")
+        return "h" if letter == bulletin.KEPT else letter
 
     def knows(self, label: str) -> bool:
         """Does its haresources have the group?"""

@@ -11,6 +11,7 @@ noted and the release goes on.
 
 from __future__ import annotations
 
+from heartbeat.core import bulletin
 from heartbeat.core.actions import ANNOUNCE, CRIT, ERROR, INFO, START, STOP, WARN, KillAgent, Reboot
 from heartbeat.core.machine import Machine
 from heartbeat.core.settings import SECOND
@@ -38,6 +39,7 @@ class GroupMachine(Machine):
     ALLOWED = {
         (STOPPED, STARTING): "wanted: its first resource is started",
         (STOPPED, STOPPING): "leftovers of a dead run are removed",
+        (STOPPED, HELD): "a dead run has it up, and its leases still run",
         (STARTING, HELD): "the last resource is up",
         (STARTING, STOPPING): "a start failed, or the group is no longer wanted",
         (STARTING, STOPPED): "no longer wanted, and nothing is up",
@@ -53,8 +55,8 @@ class GroupMachine(Machine):
 
     __slots__ = (
         "_failing", "_on_change", "_on_retry", "_outbox", "_policy", "_quiet", "_run", "_running", "_timer", "_timers",
-        "_verb", "announced", "claimed", "failed_at", "failures", "offered", "orphaned", "retry_timer", "settings",
-        "up", "wanted",
+        "_verb", "announced", "claimed", "contested_at", "failed_at", "failures", "offered", "orphaned", "retry_timer",
+        "settings", "up", "wanted",
     )  # fmt: skip
 
     def __init__(
@@ -75,7 +77,9 @@ class GroupMachine(Machine):
         self.failures = 0
         self.offered = False  # to the peer, since the last failure (resources.py)
         self.orphaned = 0  # the peer's consecutive statuses in which nobody claimed it (healing.py)
-        self.announced = False  # told the neighbours again in this conflict (healing.py)
+        # in a conflict with the peer (healing.py): told the neighbours again; since when it waits for the peer to
+        self.announced = False
+        self.contested_at: int | None = None
         self._policy = policy
         self._outbox = outbox
         self._timers = timers
@@ -110,6 +114,14 @@ class GroupMachine(Machine):
     def _retry_due(self, now: int) -> None:
         self._on_retry(self)
 
+    def adopt(self) -> None:
+        """A dead run has it up, and its leases still run: all of it is ours as it is, and nobody is mailed."""
+        self.up = list(self.settings.resources)
+        self.claimed = True
+        self.wanted = True
+        self.enter(HELD)
+        self._outbox.note(WARN, f"{self.settings.key}: taken over from an earlier run as it is")
+
     def replan(self, settings: Group, policy: Settings) -> None:
         """The operator's files have changed. Call `resume` when all groups are replanned."""
         self.settings = settings
@@ -128,10 +140,12 @@ class GroupMachine(Machine):
     def failed_recently(self, now: int) -> bool:
         return self.failed_at is not None and now - self.failed_at < FAILURE_MEMORY_NS // self._policy.divisor
 
-    def letter(self, now: int) -> str:
+    def letter(self, now: int, *, lapsed: bool) -> str:
         """The group's state in the bulletin."""
         if self.claimed:
-            return "fshpf"[self.state]
+            if lapsed:
+                return bulletin.LAPSED
+            return bulletin.KEPT if self.announced and self.state == HELD else "fshpf"[self.state]
         if self.state in (STOPPING, STARTING):
             return "p"
         return "x" if self.failed_recently(now) else "-"

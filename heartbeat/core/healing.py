@@ -8,6 +8,9 @@ our own.
 from __future__ import annotations
 
 from heartbeat.core.actions import CRIT
+from heartbeat.core.bulletin import KEPT
+from heartbeat.core.group import HELD
+from heartbeat.core.settings import SECOND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,19 +18,24 @@ if TYPE_CHECKING:
     from heartbeat.core.group import GroupMachine
     from heartbeat.core.outbox import Outbox
     from heartbeat.core.resources import Resources
+    from heartbeat.core.timers import Timers
 
 # what looks wrong must look so in this many of the peer's statuses in a row
 PATIENCE = 2
+# who lets go waits this long for the other's word that it has told the neighbours
+YIELD_NS = SECOND
 
 
 class Healing:
     """Looks at each fresh status of the peer, once this node has settled."""
 
-    __slots__ = ("_deaf", "_outbox", "_resources")
+    __slots__ = ("_deaf", "_outbox", "_resources", "_timer", "_timers")
 
-    def __init__(self, resources: Resources, outbox: Outbox) -> None:
+    def __init__(self, resources: Resources, outbox: Outbox, timers: Timers) -> None:
         self._resources = resources
         self._outbox = outbox
+        self._timers = timers
+        self._timer = timers.new(self._waited)
         self._deaf = 0  # the peer's statuses in a row that say it doesn't hear us
 
     def forget(self) -> None:
@@ -35,6 +43,7 @@ class Healing:
         self._deaf = 0
         for machine in self._resources.groups.values():
             machine.announced = False
+            machine.contested_at = None
             machine.orphaned = 0
 
     def look(self, seen: Bulletin) -> None:
@@ -45,26 +54,50 @@ class Healing:
             self._adopt_orphans(seen)
 
     def _resolve_conflicts(self, seen: Bulletin) -> None:
-        """The preferred node keeps the group and says so to the neighbours; but one that the other doesn't hear lets
-        go, because the other can't know."""
+        """The preferred node keeps the group: it tells the neighbours and says so, and then the other lets go, so that
+        no client is without it in between. One that the other doesn't hear lets go, because the other can't know."""
         if 0 < self._deaf < PATIENCE:
             return
         yielding = []
+        now = self._outbox.now
         for key, machine in self._resources.groups.items():
-            if not machine.claimed or not seen.claims(self._resources.label(machine)):
-                if machine.announced:  # the other has let go: make sure that the neighbours know
+            label = self._resources.label(machine)
+            if not machine.claimed or not seen.contests(label):
+                if machine.announced and machine.claimed:  # the other has let go: make sure that the neighbours know
                     machine.announce()
                 machine.announced = False
-            elif self._deaf or not self._resources.local(machine):
+                machine.contested_at = None
+            elif self._deaf:
                 yielding.append(machine)
-            elif not machine.announced:
-                machine.announced = True
-                self._outbox.note(CRIT, f"{key}: both nodes hold it; it stays here, the other lets go")
-                machine.announce()
+            elif self._resources.local(machine):
+                self._keep(key, machine)
+            elif seen.groups[label] == KEPT:
+                yielding.append(machine)
+            elif machine.contested_at is None:
+                machine.contested_at = now
+                self._timers.arm(self._timer, now + YIELD_NS // self._resources.settings.divisor)
+        self._yield(yielding)
+
+    def _keep(self, key: str, machine: GroupMachine) -> None:
+        if not machine.announced and machine.state == HELD:
+            machine.announced = True
+            self._outbox.note(CRIT, f"{key}: both nodes hold it; it stays here, the other lets go")
+            machine.announce()
+            self._resources.on_change()
+
+    def _yield(self, yielding: list[GroupMachine]) -> None:
         if yielding:
             keys = " ".join(machine.settings.key for machine in yielding)
             self._outbox.note(CRIT, f"{keys}: both nodes hold it; letting go here")
+            for machine in yielding:
+                machine.contested_at = None
             self._resources.disclaim(yielding)
+
+    def _waited(self, now: int) -> None:
+        """The preferred node has not said that it keeps them; two may not hold them for longer."""
+        machines = self._resources.groups.values()
+        since = now - YIELD_NS // self._resources.settings.divisor
+        self._yield([m for m in machines if m.claimed and m.contested_at is not None and m.contested_at <= since])
 
     def _adopt_orphans(self, seen: Bulletin) -> None:
         """Groups that neither node claims, with no hand-over under way, go to the preferred node."""

@@ -16,7 +16,7 @@ from heartbeat.core import bulletin
 from heartbeat.core.actions import CRIT, INFO, STATUS, WARN
 from heartbeat.core.machine import Machine
 from heartbeat.core.sequence import Tracker
-from heartbeat.core.settings import MILLISECOND
+from heartbeat.core.settings import MILLISECOND, SECOND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,11 +28,15 @@ if TYPE_CHECKING:
     from heartbeat.core.settings import Settings
     from heartbeat.core.timers import Timers
 
-INIT, UP, ACTIVE, DEAD = range(4)
-STATUSES = ("init", "up", "active", "dead")
+INIT, UP, ACTIVE, DEAD, QUARANTINED = range(5)
+STATUSES = ("init", "up", "active", "dead", "quarantined")
 
-# a peer's announced death time is believed within this factor of our own, so that neither 0 nor years do harm
+# a peer's announced death time is believed within this factor of our own, so that neither 0 nor years do harm; an
+# original that starts announces more than it has
 DT_FACTOR = 10
+DT_MORE_NS = 35 * SECOND
+# after this node itself was late, its peers get this many keepalives to be heard
+GRACE_KEEPALIVES = 2
 # statuses sent because something changed keep this part of a keepalive between them, so that a storm of changes
 # doesn't fill a slow line
 TRIGGERED_PART = 8
@@ -64,7 +68,8 @@ class Local(Machine):
 
 
 class Peer(Machine):
-    """The other node. bulletin: its newest, None while it has sent none in this generation (an original)."""
+    """The other node. bulletin: its newest, None while it has sent none in this generation (an original). proven: it
+    has answered a nonce of this run of ours, or can't (an original)."""
 
     NAMES = STATUSES
     ALLOWED = {
@@ -79,11 +84,16 @@ class Peer(Machine):
         (DEAD, INIT): "back",
         (DEAD, UP): "back, and init was lost",
         (DEAD, ACTIVE): "heard again in the same generation: a healed partition",
+        (INIT, QUARANTINED): "alive in a lower generation than it has had",
+        (UP, QUARANTINED): "alive in a lower generation than it has had",
+        (ACTIVE, QUARANTINED): "alive in a lower generation than it has had",
+        (DEAD, QUARANTINED): "alive in a lower generation than it has had",
+        (QUARANTINED, INIT): "accepted by the operator, or heard in its own generation",
     }
 
     __slots__ = (
         "bulletin", "bulletin_sequence", "deadtime_ns", "heard", "last_status_ns", "last_status_sequence", "left",
-        "links", "name", "timer", "tracker",
+        "links", "name", "proven", "timer", "tracker",
     )  # fmt: skip
 
     def __init__(self, name: str, settings: Settings, tracker: Tracker) -> None:
@@ -95,6 +105,7 @@ class Peer(Machine):
         self.deadtime_ns = settings.deadtime_ns
         self.heard = False  # ever, in this run
         self.left = False  # dead because it said so
+        self.proven = False
         self.bulletin: bulletin.Bulletin | None = None
         # nothing older than this may change what is known of the peer's groups
         self.bulletin_sequence = 0
@@ -103,11 +114,11 @@ class Peer(Machine):
 
     @property
     def alive(self) -> bool:
-        return self.state != DEAD
+        return self.state not in (DEAD, QUARANTINED)
 
     def restarted(self) -> None:
         """A new generation: nothing learned in the old one holds."""
-        if self.state in (UP, ACTIVE):
+        if self.state in (UP, ACTIVE, QUARANTINED):
             self.enter(INIT)
         self.bulletin = None
         self.bulletin_sequence = 0
@@ -119,12 +130,12 @@ class Peer(Machine):
 class Membership:
     """The peers (none or one: haresources are for pairs), this node's own status, and its beat.
 
-    on_death(peer), on_change(): what the cluster does about it. fill(): the bulletin of this moment.
+    on_death(peer), on_beat(): what the cluster does about it. fill(): the bulletin of this moment.
     """
 
     def __init__(
         self, settings: Settings, outbox: Outbox, timers: Timers, random: Random, now: int,
-        *, on_death: Callable[[Peer], None], fill: Callable[[], bulletin.Bulletin],
+        *, on_death: Callable[[Peer], None], on_beat: Callable[[], None], fill: Callable[[], bulletin.Bulletin],
     ) -> None:  # fmt: skip
         self.settings = settings
         self.local = Local(INIT)
@@ -133,6 +144,7 @@ class Membership:
         self._outbox = outbox
         self._timers = timers
         self._on_death = on_death
+        self._on_beat = on_beat
         self._fill = fill
         self._beat_timer = timers.new(self._beat_due)
         self._triggered_timer = timers.new(self.beat)
@@ -194,6 +206,7 @@ class Membership:
             (bulletin.FIELD, str(self._fill()).encode()),
         ]
         self._outbox.send("status", fields, priority=STATUS)
+        self._on_beat()
         if self.local.state == INIT:
             self.local.enter(UP)
             self._outbox.note(INFO, "local status: up")
@@ -228,12 +241,12 @@ class Membership:
             if medium in peer.links:
                 self.link_dead(peer, medium)
 
-    def status(self, peer: Peer, message: Message, now: int) -> None:
+    def status(self, peer: Peer, message: Message, seen: bulletin.Bulletin | None, now: int) -> None:
         """A fresh status of the peer. One that is older than the newest only filled a gap: nothing in it counts."""
         if message.sequence < peer.last_status_sequence:
             return
         text = message.get("st")
-        if text not in STATUSES or text == "dead":
+        if text not in STATUSES[:3]:
             return
         self._judge_interval(peer, now)
         peer.last_status_sequence = message.sequence
@@ -247,7 +260,7 @@ class Membership:
         peer.left = False
         if message.sequence >= peer.bulletin_sequence:
             peer.bulletin_sequence = message.sequence
-            peer.bulletin = bulletin.parse(message.get(bulletin.FIELD))
+            peer.bulletin = seen
         announced = STATUSES.index(text)
         if peer.state == DEAD or announced > peer.state:  # within a generation a node only goes forward
             peer.enter(announced)
@@ -268,12 +281,13 @@ class Membership:
             announced_ns = int(dt or "", 16) * MILLISECOND
         except ValueError:
             return own_ns
-        return min(max(announced_ns, own_ns // DT_FACTOR), own_ns * DT_FACTOR) if announced_ns > 0 else own_ns
+        most_ns = own_ns * DT_FACTOR + DT_MORE_NS // self.settings.divisor
+        return min(max(announced_ns, own_ns // DT_FACTOR), most_ns) if announced_ns > 0 else own_ns
 
     def death(self, peer: Peer, *, left: bool = False) -> None:
         """Silent for its death time, or it has said that it leaves."""
         self._timers.disarm(peer.timer)
-        if peer.state == DEAD:
+        if not peer.alive:
             return
         peer.left = left
         peer.enter(DEAD)
@@ -286,9 +300,32 @@ class Membership:
             self._outbox.note(WARN, f"node {peer.name} is dead")
         self._on_death(peer)
 
+    def postpone(self, until: int) -> None:
+        """This node was late itself: what it has not heard may lie in its queues."""
+        for peer in self.peers.values():
+            if peer.alive and peer.heard:
+                self._timers.arm(peer.timer, max(until, peer.last_status_ns + peer.deadtime_ns))
+
+    def late(self, now: int, late_ns: int) -> None:
+        """The timers are looked at so late."""
+        if late_ns > self.settings.keepalive_ns:
+            self.postpone(now + GRACE_KEEPALIVES * self.settings.keepalive_ns)
+
+    def quarantine(self, peer: Peer) -> None:
+        """It lives, in a generation that it should not have. Silence proves nothing any more."""
+        peer.enter(QUARANTINED)
+        self._timers.disarm(peer.timer)
+        peer.bulletin = None
+
+    def accept(self, peer: Peer, generation: int, sequence: int, now: int) -> None:
+        """The operator says that its lower generation is the right one. It is alive until its death time."""
+        peer.tracker.start(generation, sequence)
+        peer.restarted()
+        self._timers.arm(peer.timer, now + peer.deadtime_ns)
+
     def communications_up(self) -> bool:
         """The last step of the start: true once."""
-        if self.local.state != UP or not all(peer.heard or peer.state == DEAD for peer in self.peers.values()):
+        if self.local.state != UP or not all(peer.heard or not peer.alive for peer in self.peers.values()):
             return False
         self.local.enter(ACTIVE)
         self._outbox.note(INFO, "communications are up; local status: active")

@@ -13,6 +13,7 @@ from __future__ import annotations
 from heartbeat.core import bulletin, group, replan
 from heartbeat.core.actions import ERROR, INFO, URGENT
 from heartbeat.core.counterpart import Counterpart
+from heartbeat.core.flapping import Flapping
 from heartbeat.core.healing import Healing
 from heartbeat.core.machine import Machine
 from heartbeat.core.membership import ACTIVE
@@ -47,13 +48,14 @@ class Resources(Machine):
     }
 
     __slots__ = (
-        "_failback_timer", "_hand_over", "_healing", "_labels", "_outbox", "_retiring", "_settled_at", "_timers",
-        "ended", "failback_wanted", "groups", "handing_over", "membership", "on_change", "other", "settings",
+        "_failback_timer", "_flapping", "_hand_over", "_healing", "_labels", "_on_claim", "_outbox", "_retiring",
+        "_settled_at", "_timers", "ended", "failback_wanted", "groups", "handing_over", "membership", "on_change",
+        "other", "settings",
     )  # fmt: skip
 
     def __init__(
         self, settings: Settings, outbox: Outbox, timers: Timers, membership: Membership,
-        *, leftovers: Collection[str], on_change: Callable[[], None],
+        *, on_change: Callable[[], None], on_claim: Callable[[], None],
         hand_over: Callable[[list[GroupMachine], str], bool], handing_over: Callable[[], bool],
     ) -> None:  # fmt: skip
         super().__init__(UNSETTLED)
@@ -62,23 +64,32 @@ class Resources(Machine):
         self.handing_over = handing_over
         self.membership = membership
         self.on_change = on_change
+        self._on_claim = on_claim
         self.failback_wanted = False
         self.ended = False  # the last action is out
         self._hand_over = hand_over
         self._outbox = outbox
         self._timers = timers
-        self._healing = Healing(self, outbox)
+        self._healing = Healing(self, outbox, timers)
+        self._flapping = Flapping(settings, outbox)
         self._failback_timer = timers.new(self._failback_due)
         self._settled_at: int | None = None  # since when both are settled
         self._retiring: list[GroupMachine] = []
         self.groups = {plan.key: self._machine(plan) for plan in settings.groups}
         self._labels = {key: bulletin.label(key) for key in self.groups}
-        for machine in self.groups.values():
-            if machine.settings.key in leftovers:
-                machine.clean()
 
     def _machine(self, plan: Group) -> GroupMachine:
         return group.GroupMachine(plan, self.settings, self._outbox, self._timers, self._changed, self._retry)
+
+    def recall(self, leftovers: Collection[str], adopted: Collection[str]) -> None:
+        """What a run that died has left."""
+        for key, machine in self.groups.items():
+            if key in adopted:
+                machine.adopt()
+        self._on_claim()
+        for key, machine in self.groups.items():
+            if key in leftovers and key not in adopted:
+                machine.clean()
 
     # --- what is known
 
@@ -115,10 +126,10 @@ class Resources(Machine):
             return "none"
         return "all" if len(held) == 2 else "local" if True in held else "foreign"
 
-    def letters(self) -> dict[str, str]:
+    def letters(self, *, lapsed: bool) -> dict[str, str]:
         """label → state letter, for the bulletin."""
         now = self._outbox.now
-        return {self._labels[key]: machine.letter(now) for key, machine in self.groups.items()}
+        return {self._labels[key]: machine.letter(now, lapsed=lapsed) for key, machine in self.groups.items()}
 
     # --- claims
 
@@ -130,6 +141,7 @@ class Resources(Machine):
         for machine in wanted:
             machine.claimed = True
             machine.orphaned = 0
+        self._on_claim()
         for machine in wanted:
             machine.want(True)
         self.on_change()
@@ -161,15 +173,22 @@ class Resources(Machine):
             self.claim(self.groups.values(), "there is no other node alive")
         elif seen is not None and self.other.hears_us and seen.phase != bulletin.LEAVING:
             self.enter(SETTLED)
+            taken = [machine for machine in self.groups.values() if machine.claimed and self._contested(seen, machine)]
+            if taken:  # adopted, but too late
+                self.disclaim(taken)
             if seen.phase == bulletin.SETTLED:
                 self.claim(self.unclaimed(seen), "the other node does not have them")
             else:
-                self.claim(filter(self.local, self.groups.values()), "both nodes have just started")
+                mine = [m for m in self.groups.values() if self.local(m) and not self._contested(seen, m)]
+                self.claim(mine, "both nodes have just started")
         if self.state == SETTLED:
-            self._outbox.note(INFO, f"settled; holding {self._describe_claims()}")
+            self._outbox.note(INFO, f"settled; holding {self.describe_claims()}")
             self.on_change()
 
-    def _describe_claims(self) -> str:
+    def _contested(self, seen: bulletin.Bulletin, machine: GroupMachine) -> bool:
+        return seen.contests(self._labels[machine.settings.key])
+
+    def describe_claims(self) -> str:
         return " ".join(key for key, machine in self.groups.items() if machine.claimed) or "nothing"
 
     def unclaimed(self, seen: bulletin.Bulletin) -> list[GroupMachine]:
@@ -193,6 +212,7 @@ class Resources(Machine):
         self._settled_at = None
         self._healing.forget()
         if self.state == SETTLED:
+            self._flapping.died(left=self.other.left)
             self.failback_wanted = True
             self.claim(self.groups.values(), "the other node is gone")
             for machine in self.groups.values():  # released for a hand-over that will not happen now
@@ -218,7 +238,7 @@ class Resources(Machine):
         ready = [machine for machine in theirs if machine.state == group.HELD and self._can_take(machine)]
         if not theirs:
             self.failback_wanted = False
-        due = self._settled_at + self.settings.failback_delay_ns
+        due = max(self._settled_at + self.settings.failback_delay_ns, self._flapping.until)
         if now < due:
             self._timers.arm(self._failback_timer, due)
         elif ready and self.quiet and self._hand_over(ready, "foreign"):
@@ -285,6 +305,7 @@ class Resources(Machine):
     def replan(self, settings: Settings) -> None:
         """A reload. What is up and still planned somewhere is not touched."""
         self.settings = settings
+        self._flapping.reconfigure(settings)
         kept, removed = replan.replan(settings, self.groups, self._machine)
         self.groups = kept
         self._labels = {key: bulletin.label(key) for key in kept}

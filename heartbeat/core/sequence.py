@@ -21,18 +21,35 @@ FIRST_ASK_MIN_NS = 50_000_000  # original peers invert neighbours on purpose; th
 
 
 class Tracker:
-    """generation 0: nothing heard yet. delivered in `missing`: sequence → instant of the next request for it."""
+    """generation 0: nothing heard yet. missing: sequence → instant of the next request for it."""
 
-    __slots__ = ("_ack_phase", "_floor", "_random", "generation", "last", "missing", "newest_gap")
+    __slots__ = ("_ack_phase", "_asked", "_floor", "_random", "generation", "last", "missing", "newest_gap")
 
     def __init__(self, random: Random) -> None:
         self.generation = 0
         self.last = 0  # 0: none yet in this generation
         self.missing: dict[int, int] = {}
         self.newest_gap = 0  # size of the gap the last FRESH verdict opened
+        self._asked: set[int] = set()  # of the missing
         self._floor = 0  # known when it died: what is not newer is a late copy
         self._random = random
         self._ack_phase = random.below(ACK_EVERY)
+
+    def start(self, generation: int, sequence: int) -> None:
+        """What is known from elsewhere: of this generation nothing counts that is not newer."""
+        self.generation = generation
+        self.last = 0
+        self.missing.clear()
+        self._floor = sequence
+
+    @property
+    def newest(self) -> int:
+        """The highest number heard of this generation."""
+        return max(self.last, self._floor)
+
+    def known(self, generation: int, sequence: int) -> bool:
+        """Not newer than what `start` was told."""
+        return generation == self.generation and sequence <= self._floor
 
     def forget(self) -> None:
         """The peer is dead: the next number is the first, if it is newer. Its generation stays known."""
@@ -78,7 +95,10 @@ class Tracker:
         return True
 
     def given_up(self, sequence: int) -> bool:
-        """The peer cannot send this one again. True if it was missing."""
+        """The peer cannot send this one again, it says. True if it was asked for, and is missing still."""
+        if sequence not in self._asked:
+            return False  # nobody asked: no answer
+        self._asked.discard(sequence)
         return self.missing.pop(sequence, None) is not None
 
     def asks(self, now: int, repeat_ns: int) -> list[int]:
@@ -86,6 +106,8 @@ class Tracker:
         due = sorted(number for number, at in self.missing.items() if at <= now)
         for number in due:
             self.missing[number] = now + repeat_ns
+        self._asked.intersection_update(self.missing)
+        self._asked.update(due)
         return due
 
     def next_ask(self) -> int | None:

@@ -50,10 +50,7 @@ class Resource:
         self.stop_timeout_ns = stop_timeout_ns
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Resource)
-            and (self.name, self.arguments) == (other.name, other.arguments)
-        )
+        return isinstance(other, Resource) and (self.name, self.arguments) == (other.name, other.arguments)
 
     def __hash__(self) -> int:
         return hash((self.name, self.arguments))

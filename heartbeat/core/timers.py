@@ -3,7 +3,7 @@
 A callback is a bound method and what it is to be told, never a lambda: a running cluster can be pickled.
 
 Keys are taken once, when a machine is made, and given back when it goes (a group that a reload removed). The wheel's
-size bounds them: 1024 is 256 groups with two timers each, 64 media, and room.
+size bounds them: 4096 is 1024 groups with two timers each, 64 media, and room.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Entry = tuple[Callable[..., None], tuple[object, ...]]
     State = tuple[list[Entry | None], list[int], TimerWheel]
 
-CAPACITY = 1024
+CAPACITY = 4096
 
 
 class Timers:

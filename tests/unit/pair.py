@@ -11,7 +11,19 @@ import itertools
 
 from _hbfast.auth import Authenticator
 from _hbfast.codec import Decoder, encode
-from heartbeat.core.actions import ANNOUNCE, KillAgent, Note, Reboot, Reply, RunAgent, Stop, Transmit
+from heartbeat.core.actions import (
+    ANNOUNCE,
+    Alarm,
+    Hold,
+    KillAgent,
+    Note,
+    Reboot,
+    Remember,
+    Reply,
+    RunAgent,
+    Stop,
+    Transmit,
+)
 from heartbeat.core.cluster import Cluster
 from heartbeat.core.events import AgentExited, MediumDown, MediumUp, Reload, Request, Tick
 from heartbeat.core.settings import FAILBACK_OFF, MILLISECOND, SECOND, Group, Resource, Settings
@@ -43,13 +55,11 @@ class Node:
     """One side. up: words of the resources that are up. failing, hanging: (verb, word) of
     runs that fail, and that never end."""
 
-    def __init__(self, world: World, name: str, generation: int, configuration: Settings, leftovers=()) -> None:
+    def __init__(self, world: World, name: str, generation: int, configuration: Settings, **recalled) -> None:
         self.world = world
         self.name = name
         self.settings = configuration
-        self.cluster = Cluster(
-            configuration, generation=generation, seed=generation, now=world.now, leftovers=leftovers
-        )
+        self.cluster = Cluster(configuration, generation=generation, seed=generation, now=world.now, **recalled)
         self.decoders = {medium: Decoder(medium, AUTH, stream=False) for medium in configuration.media}
         self.up: list[str] = []
         self.notes: list[str] = []
@@ -64,6 +74,9 @@ class Node:
         self.sent: list = []
         self.alive = True
         self.late_frames: list = []
+        self.holding: tuple[str, ...] = ()
+        self.known: dict[str, tuple[int, int]] = {}
+        self.alarms: list[str] = []
 
     def tell(self, event) -> None:
         if not self.alive:
@@ -83,6 +96,13 @@ class Node:
             case RunAgent(verb=verb, resource=resource):
                 self.runs.append((verb, resource.word))
                 self._run(action, pending)
+            case Hold(keys=keys):
+                self.holding = keys
+            case Remember(node=node, generation=generation, sequence=sequence):
+                self.known[node] = (generation, sequence)
+            case Alarm(text=text):
+                self.alarms.append(text)
+                self.notes.append(text)
             case KillAgent():
                 hung = self.hung.pop(action.run, None)
                 if hung is not None:
@@ -135,9 +155,15 @@ class World:
         self._serial = itertools.count()
         self._generations = itertools.count(100)
 
-    def boot(self, name: str, leftovers=(), generation: int | None = None, **changes) -> Node:
+    def boot(
+        self, name: str, leftovers=(), adopted=(), known=None, generation: int | None = None, *, peer_dead=False,
+        **changes,
+    ) -> Node:  # fmt: skip
         configuration = settings(name, **changes)
-        node = Node(self, name, generation or next(self._generations), configuration, leftovers)
+        node = Node(
+            self, name, generation or next(self._generations), configuration, leftovers=leftovers, adopted=adopted,
+            known=known, peer_dead=peer_dead,
+        )  # fmt: skip
         self.nodes[name] = node
         for medium in configuration.media:
             node.tell(MediumUp(medium))

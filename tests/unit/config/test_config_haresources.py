@@ -95,7 +95,7 @@ def test_the_number_of_groups_is_what_a_status_can_name(files: Files) -> None:
     assert len(files.load().groups) == GROUPS_MAX
     files.haresources = "\n".join(lines)
     assert files.errors() == [
-        f"haresources:{GROUPS_MAX + 1}: group 'r256' is one too many: there may be 256; join some lines"
+        f"haresources:{GROUPS_MAX + 1}: group 'r1024' is one too many: there may be 1024; join some lines"
     ]
 
 

@@ -1,0 +1,135 @@
+"""May this node answer for its groups? The kernel lets it, as long as each status that it sends renews the leases.
+
+A lease is shorter than the peer's patience, so a node that did not run, or whose statuses no medium took, has fallen
+silent before the peer takes over. When it runs again it does not simply go on: it asks the peer with a fresh nonce
+whether it has taken over, and lets go of what it has. The peer answers at once; one that doesn't within half a second
+does not serve either. A node that is alone has nobody to ask, unless it was away for so long that the other may have
+started and settled meanwhile.
+
+    RUNNING ──► LAPSED ──► RUNNING
+"""
+
+from __future__ import annotations
+
+from heartbeat.core.actions import CRIT, INFO, WARN, Hold
+from heartbeat.core.machine import Machine
+from heartbeat.core.settings import MILLISECOND
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from heartbeat.core.bulletin import Bulletin
+    from heartbeat.core.challenge import Challenge
+    from heartbeat.core.membership import Membership
+    from heartbeat.core.outbox import Outbox
+    from heartbeat.core.resources import Resources
+    from heartbeat.core.settings import Settings
+    from heartbeat.core.timers import Timers
+
+RUNNING, LAPSED = range(2)
+
+# how long the peer is waited for; two of ours answer at once
+ANSWER_NS = 500 * MILLISECOND
+# A lease with less than this left may have run out in the kernel, which counts in ticks of 4 ms, before the renewal
+# arrives there. At the shortest death times it would be most of a lease.
+SLACK_NS = 8 * MILLISECOND
+SLACK_PART = 4
+NEVER = 1 << 63
+
+
+class Lease(Machine):
+    """ends: when the leases can no longer be renewed, an instant; NEVER where nothing can end them."""
+
+    NAMES = ("running", "lapsed")
+    ALLOWED = {
+        (RUNNING, LAPSED): "for the length of a lease this node did not run, or no medium took a status",
+        (LAPSED, RUNNING): "the peer has answered, is dead, or does not answer",
+    }
+
+    __slots__ = (
+        "_alone", "_challenge", "_keys", "_membership", "_outbox", "_resources", "_settings", "_timer", "_timers",
+        "ends",
+    )  # fmt: skip
+
+    def __init__(
+        self, settings: Settings, outbox: Outbox, timers: Timers, membership: Membership, resources: Resources,
+        challenge: Challenge,
+    ) -> None:  # fmt: skip
+        super().__init__(RUNNING)
+        self._settings = settings
+        self._outbox = outbox
+        self._timers = timers
+        self._membership = membership
+        self._resources = resources
+        self._challenge = challenge
+        self._timer = timers.new(self._unanswered)
+        self._keys: tuple[str, ...] = ()
+        self._alone = False
+        self.ends = NEVER
+
+    def reconfigure(self, settings: Settings) -> None:
+        self._settings = settings
+
+    # --- what runs
+
+    def refresh(self) -> None:
+        """Say which leases are to run, where that has changed."""
+        keys: tuple[str, ...] = ()
+        if self.state == RUNNING:
+            keys = tuple([key for key, machine in self._resources.groups.items() if machine.claimed])
+        alone = self._resources.other.alone
+        if keys != self._keys or alone != self._alone:
+            self._keys = keys
+            self._alone = alone
+            self._outbox.put(Hold(keys, alone=alone))
+            self.renewed()
+
+    def renewed(self) -> None:
+        """A status goes out."""
+        if not self._keys or self._resources.other.peer is None:
+            self.ends = NEVER
+        elif self._alone:
+            self.ends = self._outbox.now + max(self._settings.initdead_ns, self._settings.lease_ns)
+        else:
+            lease_ns = self._settings.lease_ns
+            self.ends = self._outbox.now + lease_ns - min(SLACK_NS, lease_ns // SLACK_PART)
+
+    # --- lapsed
+
+    def lapse(self, why: str) -> None:
+        """The leases have run out, or nearly: nothing is renewed before the peer was asked."""
+        peer = self._resources.other.peer
+        if self.state == LAPSED or not self._keys or peer is None:
+            return
+        self.enter(LAPSED)
+        self._outbox.note(WARN, f"{why}: asking {peer.name} whether it has taken over")
+        self.refresh()
+        self._challenge.ask()
+        due = self._outbox.now + ANSWER_NS // self._settings.divisor
+        self._timers.arm(self._timer, due)
+        self._membership.postpone(due)
+        self._membership.beat(self._outbox.now)
+
+    def answered(self, seen: Bulletin) -> None:
+        """The peer's status repeats the nonce: what it claims now, it has taken."""
+        if self.state != LAPSED:
+            return
+        groups = self._resources.groups
+        taken = [m for m in groups.values() if m.claimed and seen.contests(self._resources.label(m))]
+        if taken:
+            keys = " ".join(machine.settings.key for machine in taken)
+            self._outbox.note(CRIT, f"{keys}: the other node has taken over; letting go here")
+            self._resources.disclaim(taken)
+        self.resume("the other node has answered")
+
+    def resume(self, why: str) -> None:
+        """Serve on with what is still claimed."""
+        if self.state != LAPSED:
+            return
+        self.enter(RUNNING)
+        self._timers.disarm(self._timer)
+        self._outbox.note(INFO, f"{why}; holding {self._resources.describe_claims()}")
+        self.refresh()
+        self._resources.on_change()
+
+    def _unanswered(self, now: int) -> None:
+        self.resume("nobody has answered")

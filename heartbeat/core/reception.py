@@ -1,0 +1,198 @@
+"""What comes in from the wire, and what of it counts: who sent it, is it new, is it of this moment, is it for us?
+
+Everything here is hostile until proven otherwise. What is not believed changes nothing but a counter, except that a
+status may be asked to repeat a nonce (challenge.py):
+
+* After this node's start a peer that can answer a nonce counts from its answer on; an original from its first status.
+* A lower generation than the peer has had is a recording, and counted; one that answers is the peer itself with its
+  files set back, and is quarantined: alive, and nothing it says is acted on, until the operator accepts it.
+"""
+
+from __future__ import annotations
+
+from heartbeat.core import bulletin, sequence
+from heartbeat.core.actions import CRIT, ERROR, INFO, WARN, Alarm, Remember
+from heartbeat.core.membership import DEAD, INIT, QUARANTINED
+from heartbeat.core.outbox import NO_UUID
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _hbfast.codec import Message
+    from heartbeat.core.challenge import Challenge
+    from heartbeat.core.membership import Membership, Peer
+    from heartbeat.core.outbox import Outbox, Tally
+    from heartbeat.core.retransmit import Retransmit
+    from heartbeat.core.settings import Settings
+
+    Dispatch = Callable[[Peer, str, Message, "bulletin.Bulletin | None"], None]
+
+# Unknown nodes that status tells of, by name; more than a few are no mistake in a file any more.
+WARNINGS = 4
+DIFFERENT_TIMES = "ha.cf on {} has other times or nodes: make them the same and reload"
+# types that may move groups: what is newer than these is all that is believed after a restart
+DECIDING = ("shutdone", "ask_resources", "hb_takeover")
+
+
+class Reception:
+    """dispatch(peer, type, message, bulletin): a message that counts. on_restart(peer): it has a new generation.
+    warnings: for status. unanswered: of a peer that speaks and does not answer."""
+
+    def __init__(
+        self, settings: Settings, outbox: Outbox, membership: Membership, retransmit: Retransmit, tally: Tally,
+        challenge: Challenge, *, dispatch: Dispatch, on_restart: Callable[[Peer], None],
+    ) -> None:  # fmt: skip
+        self._settings = settings
+        self._outbox = outbox
+        self._membership = membership
+        self._retransmit = retransmit
+        self._tally = tally
+        self._challenge = challenge
+        self._dispatch = dispatch
+        self._on_restart = on_restart
+        self._quarantined: dict[str, tuple[int, int]] = {}  # peer → its lower generation, newest sequence of it
+        self.warnings: list[str] = []
+        self.unanswered: list[str] = []
+
+    def reconfigure(self, settings: Settings) -> None:
+        self._settings = settings
+        self.warnings = []
+
+    def message(self, message: Message, now: int) -> None:
+        peer = self._membership.peers.get(message.source or "")
+        if peer is None:
+            self._stranger(message)
+            return
+        if message.get("ts") in (None, "", "0"):
+            return
+        kind = message.type or ""
+        if kind.startswith("NS_"):
+            if peer.proven:
+                self._retransmit.protocol(peer, kind, message)
+            return
+        if message.sequence <= 0 or message.generation <= 0:
+            self._tally.add(WARN, f"message of {peer.name} without sequence or generation ignored")
+            return
+        seen = bulletin.parse(message.get(bulletin.FIELD)) if kind == "status" else None
+        if message.generation < peer.tracker.generation:
+            self._older(peer, message, seen)
+        elif peer.proven or self._prove(peer, kind, message, seen):
+            self._judge(peer, kind, message, seen, now)
+
+    # --- is it of this moment?
+
+    def _prove(self, peer: Peer, kind: str, message: Message, seen: bulletin.Bulletin | None) -> bool:
+        """The peer has not yet answered this run of ours: does this?"""
+        if kind != "status" or peer.tracker.known(message.generation, message.sequence):
+            self._tally.add(WARN, f"message of {peer.name} from before its first proof of life ignored")
+            return False
+        if seen is not None and not self._challenge.answered(seen):
+            if self._challenge.asked(seen):
+                self._membership.beat(self._outbox.now)  # it wants to know the same of us
+            self.unanswered = [f"{peer.name} speaks, but does not answer: does it hear this node?"]
+            if seen.timing_digest != self._settings.timing_digest:
+                self.unanswered.append(DIFFERENT_TIMES.format(peer.name))
+            return False
+        peer.proven = True
+        self.unanswered = []
+        return True
+
+    def _older(self, peer: Peer, message: Message, seen: bulletin.Bulletin | None) -> None:
+        """Of a generation that has ended: a recording, or the peer with its files set back."""
+        if seen is not None and self._challenge.answered(seen):
+            if peer.state != QUARANTINED:
+                self._membership.quarantine(peer)
+                self._outbox.put(Alarm(self._quarantine_text(peer, message.generation)))
+            self._quarantined[peer.name] = message.generation, message.sequence
+            return
+        self._tally.add(ERROR, f"possible replay: a message of an ended generation of {peer.name}")
+        if seen is not None and not self._challenge.nonce:
+            self._challenge.ask()  # with the next status, in its turn: a flood of recordings makes us send nothing
+
+    def _quarantine_text(self, peer: Peer, generation: int) -> str:
+        return (
+            f"{peer.name} is alive in generation {generation}, but has had {peer.tracker.generation}: were its files"
+            f" set back? Nothing it says is acted on. If it is the right one: heartbeat accept {peer.name}"
+        )
+
+    def accept(self, name: str, now: int) -> str:
+        """The operator knows the quarantined peer for the right one. Returns why not, or nothing."""
+        peer = self._membership.peers.get(name)
+        if peer is None:
+            return f"no such node: {name}"
+        if peer.state != QUARANTINED:
+            return f"{name} is not quarantined"
+        generation, number = self._quarantined.pop(name)
+        self._membership.accept(peer, generation, number, now)
+        self._outbox.note(WARN, f"node {name} accepted in generation {generation}")
+        self._outbox.put(Remember(name, generation, number))
+        return ""
+
+    # --- is it new?
+
+    def _judge(self, peer: Peer, kind: str, message: Message, seen: bulletin.Bulletin | None, now: int) -> None:
+        if peer.state == DEAD and kind != "status":
+            return  # only a status brings a node back
+        if peer.state == QUARANTINED:
+            peer.enter(INIT)  # its own generation again
+        healed = peer.state == DEAD and message.generation == peer.tracker.generation
+        verdict = self._retransmit.judge(peer, message)
+        if verdict == sequence.DUPLICATE:
+            self._membership.heard_on(peer, message.medium, now)
+        elif verdict in (sequence.FRESH, sequence.RESTARTED):
+            self._appear(peer, message, healed=healed, restarted=verdict == sequence.RESTARTED)
+            if kind in DECIDING:
+                self._outbox.put(Remember(peer.name, message.generation, message.sequence))
+            self._membership.heard_on(peer, message.medium, now)
+            if self._for_us(message):
+                self._dispatch(peer, kind, message, seen)
+                if seen is not None and self._challenge.asked(seen):
+                    self._membership.beat(now)
+
+    def _appear(self, peer: Peer, message: Message, *, healed: bool, restarted: bool) -> None:
+        """What a message tells of its sender, whatever it says."""
+        if restarted:
+            self._outbox.note(INFO, f"Heartbeat restart on node {peer.name}")
+            peer.restarted()
+            self._on_restart(peer)
+        elif healed and not peer.left:
+            self._outbox.note(CRIT, f"node {peer.name} returning after partition; deadtime may be too small")
+        if restarted or not peer.heard:
+            self._outbox.put(Remember(peer.name, message.generation, message.sequence))
+        if restarted or healed or not peer.heard:
+            self._membership.trigger(self._outbox.now)  # it wants to know that it is heard
+        self._identity(peer, message)
+
+    def _for_us(self, message: Message) -> bool:
+        uuid = message.value("destuuid")
+        if isinstance(uuid, bytes) and uuid != NO_UUID:
+            return uuid == self._settings.uuid
+        return message.get("dest") in (None, self._settings.node)
+
+    # --- who sent it?
+
+    def _identity(self, peer: Peer, message: Message) -> None:
+        """A node's uuid names it to the original; two with one uuid never form a cluster with it."""
+        uuid = message.value("srcuuid")
+        if not isinstance(uuid, bytes) or len(uuid) != 16 or uuid == NO_UUID:
+            return
+        if uuid == self._settings.uuid:
+            text = f"{peer.name} has this node's uuid: one is a copy of the other; remove hb_uuid on it and restart it"
+            self._tally.add(CRIT, text)
+            self._warn(text)
+        else:
+            self._outbox.uuid_of[peer.name] = uuid
+
+    def _stranger(self, message: Message) -> None:
+        name = (message.source or "?")[:99]
+        if name != self._settings.node:
+            self._tally.add(ERROR, f"message from unknown node {name!r} ignored")
+            self._warn(f"{name!r} speaks here and is no node of ha.cf: make the files the same and reload")
+        elif message.generation != self._outbox.generation or message.sequence > self._outbox.sequence:
+            self._tally.add(ERROR, f"another node on medium {message.medium} calls itself {name}")
+        # else: our own, looped back
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings and len(self.warnings) < WARNINGS:
+            self.warnings.append(text)
