@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from heartbeat.config import environment, hacf, haresources, machine
+from heartbeat.config import environment, hacf, haresources, machine, media
 from heartbeat.config.authkeys import Keys, check_access
 from heartbeat.config.directives import TABLE
 from heartbeat.config.lines import LINE_MAX, read, text_lines
@@ -53,12 +53,13 @@ def load(
     if found is not None:
         reader.read(text_lines(found[0], ha_cf, line_max=LINE_MAX), TABLE)
         reader.finish()
+        media.fill_in_sources(reader)
     if not config.node and config.nodes:
         config.node = config.nodes[0]
     found = read(resources, "create it, the same on both nodes; an empty one is allowed")
     if found is not None:
         config.groups = haresources.read(text_lines(found[0], resources), resources, config.nodes)
-    _read_keys(config, keys)
+    _read_keys(config, keys, ask_machine=machine)
 
     errors = [text for problems in files for text in problems.errors()]
     config.warnings = tuple(text for problems in files for text in problems.warnings())
@@ -75,16 +76,18 @@ def check(directory: str, *, node: str | None = None, machine: bool = True) -> R
     return advice.check(directory, node=node, machine=machine)
 
 
-def _read_keys(config: Config, problems: Problems) -> None:
+def _read_keys(config: Config, problems: Problems, *, ask_machine: bool) -> None:
+    """ask_machine: the file is the one that a daemon of this machine uses."""
     found = read(problems, "create it with mode 600, the same on both nodes; see authkeys(5)")
     if found is None:
         return
     octets, status = found
-    check_access(status.st_mode, status.st_uid, problems)
+    waived = check_access(status, problems, lenient=config.authkeys_permissions == "warn" or not ask_machine)
     keys = Keys(problems)
     # keys are octets, not characters: Latin-1 is each octet as it is
     keys.read(text_lines(octets, problems, line_max=LINE_MAX, encoding="latin-1"))
     config.keys, config.outbound = keys.keys, keys.outbound
+    config.exposed = (*waived, *keys.exposed())
 
 
 def _own_name(directory: str, ask: bool) -> str:

@@ -1,10 +1,12 @@
 """authkeys: the keys that sign and verify messages (protocol/config.md §4), with methods of ours, sha256 and blake2s.
 
-`auth N` names the key that signs and stands above the line that defines it; every key verifies. The file is secret: one
-that others may read is refused, whatever is in it. No text shows a word of it: any may be a key in the wrong place.
+`auth N` names the key that signs and stands above the line that defines it; every key verifies. The file is secret:
+one that others have access to is refused, whatever is in it. No text shows a word of it: any may be a misplaced key.
 """
 
 from __future__ import annotations
+
+import os
 
 from heartbeat.config.hacf import split
 from heartbeat.config.values import BLANKS, integer
@@ -16,17 +18,35 @@ if TYPE_CHECKING:
 METHODS = ("crc", "md5", "sha1", "sha256", "blake2s")
 INDEX_MAX = 15
 
+WEAK = {
+    "crc": "proves nothing about the sender: whoever can send to this node is believed",
+    "md5": "is weak, and messages signed with any key of this file are believed",
+}
+
 READABLE, ACCESSIBLE = 0o044, 0o077
 
 
-def check_access(mode: int, uid: int, problems: Problems) -> None:
-    """The original looks at the two read bits alone, and so do the refusals; the rest is warned of."""
+def check_access(status: os.stat_result, problems: Problems, *, lenient: bool) -> list[str]:
+    """Refuse a file that anybody but root and the daemon's own user can read, change or replace by its mode.
+
+    status: of the descriptor that the keys were read from, so that nobody can exchange the file in between. A symbolic
+    link is followed: what counts is the file that was opened. (An ACL shows as group bits.) lenient: warn instead
+    (`authkeys_permissions warn`); then the texts are returned as well.
+    """
+    texts = []
+    mode, path = status.st_mode & 0o7777, problems.path
     if mode & READABLE:
-        problems.error(1, f"others can read the keys (mode {mode & 0o777:o}); chmod 600 {problems.path}, then new keys")
+        texts.append(f"others can read the keys (mode {mode:o}): chmod 600 {path}, then write new keys on both nodes")
     elif mode & ACCESSIBLE:
-        problems.warning(1, f"others have access (mode {mode & 0o777:o}); chmod 600 {problems.path}")
-    if uid != 0:
-        problems.warning(1, f"belongs to user {uid}, who can change the keys; chown root {problems.path}")
+        texts.append(f"others have access to the keys (mode {mode:o}): chmod 600 {path}")
+    if status.st_uid not in (0, os.geteuid()):
+        texts.append(f"belongs to user {status.st_uid}, who can read and change the keys: chown root {path}")
+    for text in texts:
+        if lenient:
+            problems.warning(1, text)
+        else:
+            problems.error(1, f"{text}; `authkeys_permissions warn` in ha.cf starts all the same")
+    return [f"{path}: {text}" for text in texts] if lenient else []
 
 
 class Keys:
@@ -91,15 +111,36 @@ class Keys:
             warning(number, f"the key of {index} is the word #: a comment needs a line of its own")
         elif key[1:] and not key[1].startswith("#"):
             warning(number, "a key is one word; what follows it is ignored")
-        if method in ("crc", "md5"):
-            what = "proves nothing about the sender" if method == "crc" else "is weak"
-            warning(number, f"{method} {what}, and messages signed with any key of this file are believed; use sha1")
         self.keys[index] = (method, key[0].encode("latin-1") if key else b"")
         self.lines[index] = number
         if index == self._named:
             self.outbound = index
 
+    def exposed(self) -> list[str]:
+        """Keys that undo the protection of a better one beside them, for the status."""
+        if self.outbound < 0 or self.keys[self.outbound][0] == "crc":
+            return []  # no protection was meant
+        return [
+            f"{self.problems.path}: key {index} is crc, a checksum: messages with it are believed, whoever sends them,"
+            " and the other keys protect nothing"
+            for index, (method, _) in sorted(self.keys.items())
+            if method == "crc"
+        ]
+
+    def _warn_of_weak_keys(self) -> None:
+        outbound = self.keys[self.outbound][0] if self.outbound >= 0 else "crc"
+        for index, (method, _) in self.keys.items():
+            if method not in WEAK:
+                continue
+            text = f"{method} {WEAK[method]}; use sha1"
+            if outbound not in (method, "crc"):
+                text = f"left-over key {index}: {method} {WEAK[method]}; take the line out when no node signs with it"
+                if method == "crc":
+                    text = f"{text}: until then SECURITY IS OFF"
+            self.problems.warning(self.lines[index], text)
+
     def _finish(self) -> None:
+        self._warn_of_weak_keys()
         named, line = self._named, self._named_line
         if self.outbound >= 0 or self._any_error:
             return  # a line that was refused may have been the missing one

@@ -346,6 +346,10 @@ TABLE: dict[str, Directive] = {
     "traditional_compression": Directive(
         _without_effect("traditional_compression", NO_COMPRESSION, _a_boolean("traditional_compression"))
     ),
+    # who is believed
+    "authkeys_permissions": Directive(_choice("authkeys_permissions", "authkeys_permissions", ("strict", "warn"))),
+    "udp_sources": Directive(media.udp_sources, style=LINE),
+    "strong_auth": Directive(_choice("strong_auth", "strong_auth", ("auto", "required"))),
     # resources
     "auto_failback": Directive(_auto_failback),
     "nice_failback": Directive(_nice_failback, recorded=False),
@@ -375,9 +379,7 @@ TABLE: dict[str, Directive] = {
     "memreserve": Directive(
         _without_effect("memreserve", "memory is locked as it is used, nothing is set aside", _a_number("memreserve"))
     ),
-    "coredumps": Directive(
-        _without_effect("coredumps", "cores follow the system's settings; see LimitCORE=", _a_boolean("coredumps"))
-    ),
+    "coredumps": Directive(_flag("coredumps")),
     "coreroot": Directive(_without_effect("coreroot", "cores follow the system's settings; see core(5)")),
     "use_apphbd": Directive(
         _without_effect(

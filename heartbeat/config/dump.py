@@ -47,6 +47,9 @@ def _ha_cf(config: Config) -> Iterator[str]:
     yield from _media(config)
     yield f"hopfudge {config.hopfudge}"
     yield f"msgfmt {config.message_format}"
+    yield f"authkeys_permissions {config.authkeys_permissions}"
+    yield f"udp_sources {config.udp_sources}"
+    yield f"strong_auth {config.strong_auth}"
     yield f"auto_failback {FAILBACK_NAMES[config.auto_failback]}"
     yield f"on_stop_failure {'reboot' if config.reboot_on_stop_failure else 'continue'}"
     yield f"builtin_agents {_flag(config.builtin_agents)}"
@@ -62,6 +65,7 @@ def _ha_cf(config: Config) -> Iterator[str]:
     yield f"realtime {_flag(config.realtime)}"
     if config.rtprio is not None:
         yield f"rtprio {config.rtprio}"
+    yield f"coredumps {_flag(config.coredumps)}"
 
 
 def _media(config: Config) -> Iterator[str]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PING_LATER = "ping nodes and ipfail come with a later version"
 MCAST_TTL_MAX = 4
+UDP_SOURCES_MAX = 16
+LEARN, ANY = "learn", "any"
 
 
 def serial(reader: Reader, line: int, word: str) -> None:
@@ -108,6 +110,41 @@ def mcast(reader: Reader, line: int, rest: str) -> None:
         elif not machine.has_ipv4(device):
             # the original waits two minutes for one; this medium is tried again for as long as it takes
             reader.warning(line, f"mcast {device} has no IPv4 address yet; this medium starts down")
+
+
+def udp_sources(reader: Reader, line: int, rest: str) -> None:
+    """learn, any, or the only addresses that are heard."""
+    words = split(rest)
+    if words and all(numeric(word) for word in words) and len(words) <= UDP_SOURCES_MAX:
+        reader.config.udp_sources = " ".join(dict.fromkeys(numeric(word) or "" for word in words))
+    elif words in ([LEARN], [ANY]):
+        reader.config.udp_sources = words[0]
+    else:
+        reader.refuse("udp_sources", line, f"{shown(rest)}: write learn, any, or 1 to {UDP_SOURCES_MAX} IPv4 addresses")
+
+
+def fill_in_sources(reader: Reader) -> None:
+    """Whom each UDP medium hears, when all are known. ucast media on one port of one interface hear the addresses of
+    all of them: the kernel spreads what arrives over their sockets."""
+    config = reader.config
+    listed = () if config.udp_sources in (LEARN, ANY) else tuple(config.udp_sources.split(" "))
+    for medium in config.media:
+        if medium.type == "serial":
+            continue
+        medium.sources, medium.sources_strict = listed, bool(listed)
+        if medium.type != "ucast" or config.udp_sources == ANY:
+            continue
+        if listed:
+            if medium.address and medium.address not in listed:
+                reader.warning(
+                    reader.lines["udp_sources"],
+                    f"udp_sources leaves out {medium.address}, to which a ucast line sends: nothing from it is heard",
+                )
+            continue
+        named = [each.address for each in config.media if each.type == "ucast"
+                 and (each.device, each.port) == (medium.device, medium.port)]  # fmt: skip
+        # one that could not be resolved may be any address
+        medium.sources = tuple(dict.fromkeys(named)) if all(named) else ()
 
 
 def version_6(name: str, words: int) -> Callable[[Reader, int, str], None]:

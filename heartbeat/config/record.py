@@ -27,12 +27,14 @@ class MediumConfig:
     type: serial, ucast, bcast or mcast. device: tty or interface. port: UDP; 0 for serial.
     host: as written (ucast: name or address; mcast: the group). address: its numeric IPv4 form, "" where it could not
     be resolved; broadcast addresses are looked up when the medium opens.
+    sources: the addresses that a UDP medium hears, none for whoever sends; sources_strict: never any other.
     ttl, loop: mcast. baud: serial; rate_bits_per_s: what the line carries in real time, baud times the divisor; 0 for
     others. frame_format: what is written; both formats are understood on every medium (protocol/wire.md §3.2).
     """
 
     __slots__ = (
-        "address", "baud", "device", "frame_format", "host", "loop", "name", "port", "rate_bits_per_s", "ttl", "type",
+        "address", "baud", "device", "frame_format", "host", "loop", "name", "port", "rate_bits_per_s", "sources",
+        "sources_strict", "ttl", "type",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +61,8 @@ class MediumConfig:
         self.loop = loop
         self.baud = baud
         self.rate_bits_per_s = rate_bits_per_s
+        self.sources: tuple[str, ...] = ()
+        self.sources_strict = False
         self.frame_format = "classic" if type == "serial" else "netstring"
 
     def __eq__(self, other: object) -> bool:
@@ -107,16 +111,17 @@ class Config:
 
     nodes: ha.cf's order. environment: HA_* and OCF_ROOT for children, names to values, the operator's `env` lines
     included. parameters: the recorded directives as written, for `cl_status hbparameter`. env: the `env` lines alone.
-    apiauth: client name to (uids, gids) as written.
+    apiauth: client name to (uids, gids) as written. udp_sources: learn, any, or addresses divided by blanks.
+    exposed: what keeps the keys from protecting anything, for as long as it does; a subset of the warnings.
     """
 
     __slots__ = (
-        "apiauth", "auto_failback", "builtin_agents", "cluster", "deadtime_ms", "debug",
-        "debugfile", "directory", "divisor", "env", "environment", "failback_delay_ms", "generation_method", "groups",
-        "hopfudge", "initdead_ms", "keepalive_ms", "keys", "log_badpack", "logfacility", "logfile", "mailserver",
-        "max_rexmit_delay_ms", "media", "message_format", "node", "nodes", "outbound", "parameters", "realtime",
-        "reboot_on_stop_failure", "respawn", "rtprio", "syslogmsgfmt", "use_logd", "uuid_from", "warnings",
-        "warntime_ms",
+        "apiauth", "authkeys_permissions", "auto_failback", "builtin_agents", "cluster", "coredumps", "deadtime_ms",
+        "debug", "debugfile", "directory", "divisor", "env", "environment", "exposed", "failback_delay_ms",
+        "generation_method", "groups", "hopfudge", "initdead_ms", "keepalive_ms", "keys", "log_badpack", "logfacility",
+        "logfile", "mailserver", "max_rexmit_delay_ms", "media", "message_format", "node", "nodes", "outbound",
+        "parameters", "realtime", "reboot_on_stop_failure", "respawn", "rtprio", "strong_auth", "syslogmsgfmt",
+        "udp_sources", "use_logd", "uuid_from", "warnings", "warntime_ms",
     )  # fmt: skip
 
     def __init__(self, directory: str, *, divisor: int = 1) -> None:
@@ -140,8 +145,13 @@ class Config:
         self.media: tuple[MediumConfig, ...] = ()
         self.hopfudge = 1
         self.message_format = "classic"
+        # who is believed
         self.keys: dict[int, tuple[str, bytes]] = {}
         self.outbound = -1
+        self.authkeys_permissions = "strict"
+        self.strong_auth = "auto"
+        self.udp_sources = "learn"
+        self.exposed: tuple[str, ...] = ()
         # what
         self.groups: tuple[Group, ...] = ()
         self.auto_failback = FAILBACK_LEGACY
@@ -151,6 +161,7 @@ class Config:
         # how it runs
         self.realtime = True
         self.rtprio: int | None = None
+        self.coredumps = False
         self.respawn: tuple[Respawn, ...] = ()
         self.apiauth: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self.env: dict[str, str] = {}
@@ -244,7 +255,7 @@ class Config:
         )
 
 
-NOT_COMPARED = ("directory", "divisor", "environment", "groups", "parameters", "warnings")
+NOT_COMPARED = ("directory", "divisor", "environment", "exposed", "groups", "parameters", "warnings")
 CONFIG_COMPARED = tuple(slot for slot in Config.__slots__ if slot not in NOT_COMPARED)
 
 

@@ -623,6 +623,57 @@ def test_no_log_at_all(files: Files) -> None:
     assert error.startswith("ha.cf:2: use_logd is off")
 
 
+# ---- whom UDP media hear
+
+
+TWO_UCASTS = ("ucast eth0 10.0.0.2", "ucast eth0 10.0.0.3", "ucast eth1 10.0.1.2", "mcast eth0 239.0.0.1 694 1 0")
+
+
+def sources_of(files: Files) -> dict[str, tuple[tuple[str, ...], bool]]:
+    return {medium.name: (medium.sources, medium.sources_strict) for medium in files.load().media}
+
+
+@pytest.mark.parametrize("lines", [(), ("udp_sources learn",)])
+def test_ucast_hears_the_addresses_that_share_its_port(files: Files, lines: tuple[str, ...]) -> None:
+    files.add(*TWO_UCASTS, *lines)
+    both = ("10.0.0.2", "10.0.0.3")
+    assert sources_of(files) == {
+        "eth0": ((), False), "eth0#2": (both, False), "eth0#3": (both, False), "eth1": (("10.0.1.2",), False),
+        "eth0#4": ((), False),
+    }  # fmt: skip
+
+
+def test_an_address_that_is_not_known_lets_everybody_in(files: Files) -> None:
+    files.add("ucast eth0 10.0.0.2", "ucast eth0 nobody.example")
+    assert set(sources_of(files).values()) == {((), False)}
+
+
+def test_every_source_may_be_heard(files: Files) -> None:
+    files.add(*TWO_UCASTS, "udp_sources any")
+    assert set(sources_of(files).values()) == {((), False)}
+
+
+def test_a_list_holds_for_every_udp_medium_and_is_final(files: Files) -> None:
+    files.add("ucast eth0 10.0.0.2", "mcast eth0 239.0.0.1 694 1 0", "udp_sources 10.0.0.2  10.0.0.3 10.0.0.2")
+    assert set(sources_of(files).values()) == {(("10.0.0.2", "10.0.0.3"), True)}
+    assert files.warnings() == []
+
+
+def test_a_list_without_the_peer_is_warned_of(files: Files) -> None:
+    files.add("ucast eth0 10.0.0.2", "udp_sources 10.0.0.3")
+    (warning,) = files.warnings()
+    assert "udp_sources leaves out 10.0.0.2" in warning
+
+
+@pytest.mark.parametrize(
+    "words", ["", "learn 10.0.0.2", "everybody", "10.0.0", "fe80::1", " ".join(f"10.0.0.{n}" for n in range(17))]
+)
+def test_what_is_no_list_of_sources(files: Files, words: str) -> None:
+    files.add(f"udp_sources {words}")
+    (error,) = files.errors()
+    assert "udp_sources" in error
+
+
 # ---- each directive, once right
 
 
@@ -639,10 +690,11 @@ RIGHT = {
     "failfast": "root /bin/true",
     "apiauth": "x uid=root", "env": "A=1", "debug": "1", "logfacility": "daemon", "logfile": "/var/log/ha-log",
     "debugfile": "/var/log/ha-debug", "use_logd": "off", "conn_logd_time": "30", "syslogmsgfmt": "false",
-    "log_badpack": "off", "realtime": "off", "rtprio": "50", "memreserve": "100", "coredumps": "off",
+    "log_badpack": "off", "realtime": "off", "rtprio": "50", "memreserve": "100", "coredumps": "on",
     "coreroot": "/tmp", "use_apphbd": "off", "normalpoll": "on", "pacemaker": "off", "crm": "no",
     "crm_daemon_dir": "/usr/lib", "crmd_spawns_pengine": "yes", "quorum_server": "q", "record_config_changes": "on",
-    "record_pengine_inputs": "off", "enable_config_writes": "on",
+    "record_pengine_inputs": "off", "enable_config_writes": "on", "authkeys_permissions": "warn",
+    "strong_auth": "required", "udp_sources": "10.0.0.2 10.0.0.3",
 }  # fmt: skip
 REFUSED = ("hbaping", "rds", "tipc")
 EFFECTIVE = {
@@ -654,6 +706,8 @@ EFFECTIVE = {
     "logfacility": ("logfacility", "daemon"), "logfile": ("logfile", "/var/log/ha-log"),
     "debugfile": ("debugfile", "/var/log/ha-debug"), "syslogmsgfmt": ("syslogmsgfmt", False),
     "log_badpack": ("log_badpack", False), "realtime": ("realtime", False), "rtprio": ("rtprio", 50),
+    "authkeys_permissions": ("authkeys_permissions", "warn"), "strong_auth": ("strong_auth", "required"),
+    "udp_sources": ("udp_sources", "10.0.0.2 10.0.0.3"), "coredumps": ("coredumps", True),
 }  # fmt: skip
 # these change nothing when they say what holds anyway
 QUIET = ("node", "autojoin", "baud", "udpport", "on_stop_failure", "builtin_agents", "mailserver", "use_logd",
