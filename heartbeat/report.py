@@ -58,7 +58,8 @@ if TYPE_CHECKING:
         def counts(self) -> Mapping[str, int]: ...
 
     class MediumFacts(Protocol):
-        """A medium and how it fares. state: up or down; dropped, rejected: frames not written, frames not accepted."""
+        """A medium and how it fares. state: up or down; dropped, rejected: frames not written, frames not accepted;
+        discarded: datagrams that the kernel did not let through."""
 
         @property
         def type(self) -> str: ...
@@ -72,6 +73,8 @@ if TYPE_CHECKING:
         def dropped(self) -> int: ...
         @property
         def rejected(self) -> int: ...
+        @property
+        def discarded(self) -> int: ...
 
 
 def status(
@@ -108,6 +111,7 @@ def status(
                 "state": medium.state,
                 "dropped": medium.dropped,
                 "rejected": medium.rejected,
+                "discarded": medium.discarded,
             }
             for medium in media
         ],
@@ -197,10 +201,11 @@ def _nodes(status: Mapping[str, Any], now_ns: int) -> str:
 
 def _media(status: Mapping[str, Any]) -> str:
     rows = [
-        [one["name"], one["type"], one["state"], one["backend"], str(one["dropped"]), str(one["rejected"])]
+        [one["name"], one["type"], one["state"], one["backend"],
+         str(one["dropped"]), str(one["rejected"]), str(one.get("discarded", 0))]
         for one in status["media"]
-    ]
-    return _table(["medium", "type", "state", "through", "dropped", "rejected"], rows)
+    ]  # fmt: skip
+    return _table(["medium", "type", "state", "through", "dropped", "rejected", "discarded"], rows)
 
 
 def _daemon(status: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from _hbfast.codec import Decoder, encode
 from heartbeat import media
 from heartbeat.core.actions import WARN
 from heartbeat.core.events import MediumDown, MediumUp
+from heartbeat.core.settings import MILLISECOND
 from heartbeat.poller import READ
 
 TYPE_CHECKING = False
@@ -38,12 +39,13 @@ class Line:
         self.failures = 0
         self.reason = ""
         self._rejected_before = 0
-        self.rejected_told = 0  # as the log knows it
+        self.told: dict[str, int] = {}  # rejections that the log knows of, by cause
         self.decoder = Decoder(medium.name, auth, stream=medium.stream)
 
     def rekey(self, auth: Authenticator) -> None:
         """New keys from now on; a frame that is half received is received again."""
         self._rejected_before = self.rejected
+        self.told = {}
         self.decoder = Decoder(self.name, auth, stream=self.medium.stream)
 
     @property
@@ -63,14 +65,25 @@ class Line:
         return self.medium.dropped
 
     @property
+    def discarded(self) -> int:
+        return self.medium.discarded
+
+    @property
     def rejected(self) -> int:
         """Frames that did not decode or verify."""
         counters = self.decoder.counters
         return self._rejected_before + sum(counters[cause] for cause in REJECTING)
 
 
-# the decoder's counters that mean a frame was thrown away
-REJECTING = ("bad_auth", "malformed", "oversize", "truncated")
+# the decoder's counters that mean a frame was thrown away, and what that means
+REJECTING = {
+    "bad_auth": "not signed with a key of ours",
+    "malformed": "no message",
+    "oversize": "too large",
+    "truncated": "cut short",
+}
+# lines for the log, of each cause on each medium, in ten seconds; what comes beyond is counted
+REJECTED_LINES = 3
 
 
 class Wire:
@@ -105,6 +118,9 @@ class Wire:
         for name, medium in wanted.items():
             line = kept.get(name) or Line(medium, media.create(medium, self._lock_dir), self._auth)
             self.lines[name] = line
+            if isinstance(line.medium, media.Datagrams):
+                # a peer that speaks from elsewhere is heard before its deadtime is over
+                line.medium.patience_ns = config.deadtime_ms * MILLISECOND // config.divisor // 2
 
     def open_all(self) -> list[OSError]:
         """Try every medium that is down; what went wrong, one for each."""
@@ -153,17 +169,27 @@ class Wire:
         except OSError as error:
             self._died(line, error)
             return
-        for chunk in chunks:
+        heard = -1
+        for position, chunk in enumerate(chunks):
             for message in line.decoder.feed(chunk):
                 self._loop.inbox.append((message, now))
-        rejected = line.rejected
-        if rejected == line.rejected_told:
-            return
-        line.rejected_told = rejected
+                heard = position
+        if heard >= 0 and isinstance(line.medium, media.Datagrams):
+            strange = line.medium.believe(heard, now)
+            if strange is not None:
+                self._loop.log.write(WARN, strange)
         if self._log_bad:
-            bad = ", ".join(f"{cause} {count}" for cause, count in line.decoder.counters.items() if count)
-            text = f"medium {line.name}: message rejected, {rejected} so far ({bad})"
-            self._loop.log.write(WARN, text, cause=f"rejected {line.name}", burst=3)
+            self._tell_rejected(line)
+
+    def _tell_rejected(self, line: Line) -> None:
+        """At a bounded rate, and of the contents nothing: whoever can send to us could fill the disk."""
+        counters = line.decoder.counters
+        for cause, meaning in REJECTING.items():
+            count = counters[cause]
+            if count != line.told.get(cause, 0):
+                line.told[cause] = count
+                text = f"medium {line.name}: message rejected, {meaning} ({cause} {count} so far)"
+                self._loop.log.write(WARN, text, cause=f"{cause} {line.name}", burst=REJECTED_LINES)
 
     def send(self, message: Message, priority: int, now: int) -> None:
         """On every medium that is up. Never blocks."""

@@ -12,7 +12,9 @@ every medium:
 
 from __future__ import annotations
 
-from heartbeat.media.udp import Bcast, Mcast, Ucast
+from heartbeat.media.udp import Bcast, Datagrams, Mcast, Ucast
+
+__all__ = ["Datagrams", "create"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
         device: the tty's path or the interface's name; address: an IPv4 address in digits (ucast, mcast);
         rate_bits_per_s: what the cable really carries, `baud` but for a demonstration that runs faster.
+        sources: the IPv4 addresses that a UDP medium hears, none for all; strict: never any other.
         A medium reads only what concerns its type.
         """
 
@@ -44,6 +47,10 @@ if TYPE_CHECKING:
         def baud(self) -> int: ...
         @property
         def rate_bits_per_s(self) -> int: ...
+        @property
+        def sources(self) -> tuple[str, ...]: ...
+        @property
+        def sources_strict(self) -> bool: ...
 
     class Medium(Protocol):
         """One way to the other nodes; see the rules in the module's opening.
@@ -51,7 +58,8 @@ if TYPE_CHECKING:
         name: the link's name in status, unique; type: serial | ucast | bcast | mcast;
         backend: pyserial | termios | udp; format: what to write to it, "classic" | "netstring";
         stream: True where `receive` returns a stream in arbitrary pieces, False where it returns whole datagrams;
-        dropped: frames that were never written, or not wholly.
+        dropped: frames that were never written, or not wholly; discarded: datagrams that the kernel kept out.
+        UDP media have more, which only the wire uses: `heartbeat.media.udp.Datagrams`.
         """
 
         @property
@@ -66,6 +74,8 @@ if TYPE_CHECKING:
         def stream(self) -> bool: ...
         @property
         def dropped(self) -> int: ...
+        @property
+        def discarded(self) -> int: ...
 
         def open(self) -> None:
             """Take the device. OSError: it can't be had now (EBUSY, EAGAIN, EADDRINUSE: somebody else has it)."""

@@ -83,6 +83,7 @@ class Line:
     format = "classic"
     stream = True
     backend = ""
+    discarded = 0  # a tty has no stranger at its other end
 
     def __init__(self, config: MediumConfig, lock_dir: str) -> None:
         self.name = config.name

@@ -6,6 +6,14 @@ datagram is a frame. Nothing is queued here: what the kernel does not take at on
 An interface that is down comes back by itself. One that was deleted, renamed or made anew leaves its sockets bound to
 a number that nobody has: that is found when sending fails, and once in CHECK_NS otherwise, and the medium dies so that
 its owner opens it again.
+
+A ucast medium hears the addresses that its lines name, and a flood from elsewhere ends in the kernel (`sources`). A
+peer may speak from another of its addresses, though, and must be heard all the same before its deadtime is over:
+
+    filtered ──── nothing good for `patience_ns` ────► open ──── good, from a named address ────► filtered
+                                                        └────── good, from another one ────► open for good, and said
+
+With the operator's own list (`udp_sources`) every UDP medium hears these addresses and never any other.
 """
 
 from __future__ import annotations
@@ -36,6 +44,8 @@ from _socket import (
     inet_ntoa,
     socket,
 )
+
+from heartbeat.media import sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,6 +91,14 @@ class Datagrams:
         self._receiver: socket | None = None
         self._index = 0  # the interface's, while open
         self._check_at = 0
+        self._sources = config.sources  # none: whoever sends is heard
+        self._strict = config.sources_strict
+        self._filtered = False
+        self._elsewhere = False  # the peer speaks from an address that no line names
+        self._heard_at: int | None = None
+        self._senders: list[str] = []  # of what `receive` returned last, while open
+        self._lost = 0  # by sockets that are closed
+        self.patience_ns = 0  # silence after which a filter that is not strict comes off; 0: never
 
     # opening and closing
 
@@ -90,6 +108,9 @@ class Datagrams:
             self._receiver = _udp_socket()
             self._index = self._find_interface(self._sender)
             self._open_sender(self._sender)
+            self._elsewhere = False
+            self._heard_at = None
+            self._filter(self._receiver)  # before it is bound, so that nothing slips through
             self._open_receiver(self._receiver)
         except OSError as error:
             self.close()
@@ -111,6 +132,7 @@ class Datagrams:
         return error.strerror or str(error)
 
     def close(self) -> None:
+        self._lost = self.discarded
         for endpoint in (self._sender, self._receiver):
             if endpoint is not None:
                 endpoint.close()
@@ -123,11 +145,17 @@ class Datagrams:
 
     def receive(self) -> list[bytes]:
         frames: list[bytes] = []
-        if self._receiver is None:
+        receiver = self._receiver
+        if receiver is None:
             return frames
+        senders: list[str] | None = None if self._filtered or not self._sources else []
+        sender = ""
         for _ in range(RECEIVE_DATAGRAMS):
             try:
-                size = self._receiver.recv_into(_buffer)
+                if senders is None:
+                    size = receiver.recv_into(_buffer)
+                else:
+                    size, (sender, _) = receiver.recvfrom_into(_buffer)
             except BlockingIOError:
                 break
             except OSError as error:
@@ -136,11 +164,16 @@ class Datagrams:
                 continue  # about something sent earlier, and now reported
             if size:
                 frames.append(bytes(_buffer[:size]))
+                if senders is not None:
+                    senders.append(sender)
+        self._senders = senders or []
         return frames
 
     def send(self, frame: bytes, priority: int, now: int) -> None:
         if self._sender is None:
             raise OSError(errno.EBADF, f"{self.type} {self.device}: not open")
+        if self._heard_at is None:
+            self._heard_at = now  # nobody yet, but the silence begins here
         try:
             self._sender.sendto(frame, self._target)
         except OSError as error:
@@ -169,11 +202,53 @@ class Datagrams:
         index: int = struct.unpack("=i", answer[:4])[0]
         return index
 
+    # who is heard
+
+    def _filter(self, receiver: socket) -> None:
+        self._filtered = False
+        if self._sources:
+            try:
+                sources.attach(receiver, self._sources)
+            except OSError:
+                return  # no filters in this kernel: every datagram costs what its signature costs
+            self._filtered = True
+
+    def believe(self, position: int, now: int) -> str | None:
+        """The frame at this position of the last `receive` was a good message. A line for the log, or None."""
+        self._heard_at = now
+        if self._filtered or self._elsewhere or not self._senders or self._receiver is None:
+            return None
+        sender = self._senders[position]
+        if sender in self._sources:
+            self._filter(self._receiver)
+            return None
+        self._elsewhere = True
+        return (
+            f"medium {self.name}: the peer speaks from {sender}, which no ucast line names: strangers' datagrams are"
+            f" not kept out; write `udp_sources {' '.join((*self._sources, sender))}`"
+        )
+
     def flush(self, now: int) -> None:
-        """Nothing is ever queued."""
+        """The peer is silent: hear everybody until it is known where it speaks from. (Nothing is ever queued.)"""
+        due = self.deadline()
+        if due is not None and now >= due and self._receiver is not None:
+            sources.detach(self._receiver)
+            self._filtered = False
 
     def deadline(self) -> int | None:
-        return None
+        if not self._filtered or self._strict or not self.patience_ns or self._heard_at is None:
+            return None
+        return self._heard_at + self.patience_ns
+
+    @property
+    def discarded(self) -> int:
+        """Datagrams that the kernel dropped before they cost anything: from strangers, or more than we could read."""
+        if self._receiver is None:
+            return self._lost
+        try:
+            return self._lost + sources.dropped(self._receiver)
+        except OSError:
+            return self._lost
 
     def quiet(self, now: int) -> bool:
         return True
@@ -194,7 +269,7 @@ class Datagrams:
 class Ucast(Datagrams):
     """`ucast eth0 10.0.0.2`: to one address. Several on one interface share the port.
 
-    The kernel then spreads what arrives over their sockets, whoever sent it.
+    The kernel then spreads what arrives over their sockets, whoever sent it: so each hears the addresses of all.
     """
 
     type = "ucast"

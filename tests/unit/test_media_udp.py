@@ -17,7 +17,7 @@ from pyroute2 import IPRoute
 from heartbeat import media
 from heartbeat.core.actions import STATUS
 from heartbeat.demo import namespaces
-from heartbeat.media import udp
+from heartbeat.media import sources, udp
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
@@ -67,7 +67,8 @@ class Host:
 
     def open(self, kind, device="eth0", **options):
         """An open medium of this host."""
-        values = {"address": "", "port": PORT, "ttl": 1, "loop": 0, "baud": 0, "rate_bits_per_s": 0} | options
+        values = {"address": "", "port": PORT, "ttl": 1, "loop": 0, "baud": 0, "rate_bits_per_s": 0}
+        values |= {"sources": (), "sources_strict": False} | options
         medium = media.create(SimpleNamespace(name=device, type=kind, device=device, **values))
         with self.inside():
             medium.open()
@@ -329,6 +330,175 @@ def test_several_ucast_lines_on_one_interface_share_the_port(opened):
     assert sorted(got[0] + got[1]) == [b"%d" % number for number in range(8)]
 
 
+# who is heard
+
+
+PATIENCE_NS = 500_000_000
+
+
+@pytest.fixture
+def say(hosts):
+    """say(source, frame): hosts[1] sends it to the heartbeat port of hosts[0], as the owner of that address."""
+    for last in (3, 66):
+        hosts[1].address("eth0", f"10.0.0.{last}")
+
+    def send(source, frame, port=0):
+        with hosts[1].socket() as endpoint:
+            endpoint.bind((source, port))
+            endpoint.sendto(frame, ("10.0.0.1", PORT))
+
+    return send
+
+
+def hears(medium):
+    """The senders' last numbers, of everything that waits. What was sent over a veth has arrived."""
+    return sorted(int(frame) for frame in medium.receive())
+
+
+def say_all(say):
+    for last in (2, 3, 66):
+        say(f"10.0.0.{last}", b"%d" % last)
+
+
+def test_strangers_are_kept_out_by_the_kernel_and_counted(opened, say):
+    medium = opened(0, "ucast", address="10.0.0.2", sources=("10.0.0.2",))
+    say_all(say)
+    say_all(say)
+    say("10.0.0.2", b"999", port=694)  # the original's port is any, and so is this one
+    assert hears(medium) == [2, 2, 999]
+    assert medium.discarded == 4
+    medium.close()
+    assert medium.discarded == 4
+
+
+@pytest.mark.parametrize("kind", ["ucast", "mcast", "bcast"])
+def test_the_operators_list_holds_for_every_medium_and_for_ever(kind, opened, say, hosts):
+    addresses = ("10.0.0.9", "10.0.0.2", "10.0.0.3")
+    target = {"ucast": "10.0.0.1", "mcast": GROUP, "bcast": "10.0.0.255"}[kind]
+    medium = opened(0, kind, address=GROUP if kind == "mcast" else "10.0.0.2", sources=addresses, sources_strict=True)
+    medium.patience_ns = PATIENCE_NS
+    for now in (START, START + 10 * PATIENCE_NS):
+        for last in (2, 3, 66):
+            with hosts[1].socket() as endpoint:
+                endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                if kind == "mcast":
+                    membership = struct.pack("4s4si", bytes(4), bytes(4), hosts[1].index("eth0"))
+                    endpoint.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, membership)
+                endpoint.bind((f"10.0.0.{last}", 0))
+                endpoint.sendto(b"%d" % last, (target, PORT))
+        (got,) = await_frames(medium, count=2)
+        assert sorted(map(int, got)) == [2, 3]
+        assert medium.believe(0, now) is None
+        assert medium.deadline() is None
+        medium.flush(now)
+    assert medium.discarded == 2
+
+
+def silent(medium, now):
+    """Let the medium's patience run out at `now`."""
+    assert medium.deadline() == now
+    medium.flush(now - 1)
+    medium.flush(now)
+    assert medium.deadline() is None
+
+
+def test_a_silent_peer_is_looked_for_everywhere_and_the_filter_comes_back(opened, say):
+    medium = opened(0, "ucast", address="10.0.0.2", sources=("10.0.0.2", "10.0.0.3"))
+    medium.patience_ns = PATIENCE_NS
+    assert medium.deadline() is None, "not before it has said something itself"
+    medium.send(b"to the peer", STATUS, START)
+    say("10.0.0.2", b"2")
+    assert hears(medium) == [2]
+    assert medium.believe(0, START + 100) is None
+    silent(medium, START + 100 + PATIENCE_NS)
+    say("10.0.0.66", b"66")  # not good: nobody believes it, and nothing changes
+    say_all(say)
+    assert hears(medium) == [2, 3, 66, 66]
+    say("10.0.0.66", b"66")
+    say("10.0.0.3", b"3")
+    assert medium.receive() == [b"66", b"3"]
+    assert medium.believe(1, START + 2 * PATIENCE_NS) is None
+    say_all(say)
+    assert hears(medium) == [2, 3]
+    assert medium.deadline() == START + 3 * PATIENCE_NS
+
+
+def test_a_peer_that_speaks_from_elsewhere_is_heard_for_good(opened, say):
+    """Whoever replays its messages from a named address must not get it shut out again."""
+    medium = opened(0, "ucast", address="10.0.0.2", sources=("10.0.0.2",))
+    medium.patience_ns = PATIENCE_NS
+    medium.send(b"to the peer", STATUS, START)
+    silent(medium, START + PATIENCE_NS)
+    say("10.0.0.66", b"66")
+    assert hears(medium) == [66]
+    text = medium.believe(0, START + PATIENCE_NS)
+    assert "10.0.0.66" in text
+    assert "`udp_sources 10.0.0.2 10.0.0.66`" in text
+    say_all(say)
+    assert medium.receive() == [b"2", b"3", b"66"]
+    for position in range(3):
+        assert medium.believe(position, START + 2 * PATIENCE_NS) is None, "said once"
+    assert medium.deadline() is None
+    say_all(say)
+    assert hears(medium) == [2, 3, 66]
+
+
+def test_a_medium_that_was_opened_again_filters_again(opened, say, hosts):
+    medium = opened(0, "ucast", address="10.0.0.2", sources=("10.0.0.2",))
+    medium.patience_ns = PATIENCE_NS
+    medium.send(b"to the peer", STATUS, START)
+    silent(medium, START + PATIENCE_NS)
+    say("10.0.0.66", b"66")
+    assert hears(medium) == [66]
+    assert medium.believe(0, START + PATIENCE_NS)
+    medium.close()
+    with hosts[0].inside():
+        medium.open()
+    say_all(say)
+    assert hears(medium) == [2]
+    assert medium.deadline() is None
+
+
+def test_without_patience_a_filter_stays(opened, say):
+    medium = opened(0, "ucast", address="10.0.0.2", sources=("10.0.0.2",))
+    medium.send(b"to the peer", STATUS, START)
+    medium.flush(START + 1000 * PATIENCE_NS)
+    say_all(say)
+    assert hears(medium) == [2]
+
+
+def test_a_kernel_without_filters_hears_everybody(opened, say, monkeypatch):
+    def refuse(endpoint, addresses):
+        raise OSError(errno.ENOPROTOOPT, "no filters")
+
+    monkeypatch.setattr(sources, "attach", refuse)
+    medium = opened(0, "ucast", address="10.0.0.2", sources=("10.0.0.2",))
+    medium.patience_ns = PATIENCE_NS
+    medium.send(b"to the peer", STATUS, START)
+    say_all(say)
+    assert hears(medium) == [2, 3, 66]
+    assert medium.deadline() is None
+
+
+def test_as_many_sources_as_a_filter_may_have(opened, say):
+    many = tuple(f"10.1.0.{number}" for number in range(sources.SOURCES_MAX - 1))
+    medium = opened(0, "ucast", address="10.0.0.2", sources=(*many, "10.0.0.3"))
+    say_all(say)
+    assert hears(medium) == [3]
+
+
+def test_what_the_buffer_could_not_take_is_counted_too(opened, say):
+    medium = opened(0, "ucast", address="10.0.0.2", sources=("10.0.0.2",))
+    medium._receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    for _ in range(200):
+        say("10.0.0.2", bytes(1000))
+    received = 0
+    while got := medium.receive():
+        received += len(got)
+    assert 0 < received < 200
+    assert received + medium.discarded == 200
+
+
 # what can't be had
 
 
@@ -395,7 +565,9 @@ def test_a_medium_of_an_unknown_type_is_our_own_mistake():
 
 
 def test_a_closed_medium_receives_nothing_and_does_not_send():
-    config = SimpleNamespace(name="lo", type="ucast", device="lo", address="127.0.0.1", port=PORT)
+    config = SimpleNamespace(
+        name="lo", type="ucast", device="lo", address="127.0.0.1", port=PORT, sources=(), sources_strict=False
+    )
     medium = media.create(config)
     assert medium.receive() == []
     with pytest.raises(OSError, match="not open"):

@@ -35,7 +35,9 @@ def view(**changes: Any) -> ClusterView:
     return ClusterView(**{**facts, **changes})
 
 
-MEDIUM = SimpleNamespace(type="serial", name="/dev/ttyS0", backend="pyserial", state="up", dropped=1, rejected=2)
+MEDIUM = SimpleNamespace(
+    type="serial", name="/dev/ttyS0", backend="pyserial", state="up", dropped=1, rejected=2, discarded=3
+)
 
 
 def status(**changes: Any) -> dict[str, Any]:
@@ -56,7 +58,15 @@ def test_the_object_is_the_documented_one_and_json():
             "caesar": {"status": "dead", "generation": 3, "links": {"/dev/ttyS0": "dead"}, "last_heard_ns": 5},
         },
         "media": [
-            {"type": "serial", "name": "/dev/ttyS0", "backend": "pyserial", "state": "up", "dropped": 1, "rejected": 2}
+            {
+                "type": "serial",
+                "name": "/dev/ttyS0",
+                "backend": "pyserial",
+                "state": "up",
+                "dropped": 1,
+                "rejected": 2,
+                "discarded": 3,
+            }
         ],
         "groups": [{"key": "IPaddr::10.0.0.254", "preferred": "julius", "holder": "julius", "state": "held"}],
         "lateness_ms": {"worst": 1.235, "p99": 0.1},
@@ -104,8 +114,8 @@ def test_a_good_day_in_full():
         "julius  active  7           -           -\n"
         "caesar  active  3           2.00 s ago  /dev/ttyS0 up\n"
         "\n"
-        "medium      type    state  through  dropped  rejected\n"
-        "/dev/ttyS0  serial  up     termios  0        2\n"
+        "medium      type    state  through  dropped  rejected  discarded\n"
+        "/dev/ttyS0  serial  up     termios  0        2         0\n"
         "\n"
         "timers late by 1.5 ms at worst, 99 of 100 by less than 0.25 ms; real-time scheduling on, memory locked\n"
     )
