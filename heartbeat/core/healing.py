@@ -8,7 +8,7 @@ our own.
 from __future__ import annotations
 
 from heartbeat.core.actions import CRIT
-from heartbeat.core.bulletin import KEPT
+from heartbeat.core.bulletin import KEPT, UNSETTLED
 from heartbeat.core.group import HELD
 from heartbeat.core.settings import SECOND
 
@@ -55,8 +55,9 @@ class Healing:
 
     def _resolve_conflicts(self, seen: Bulletin) -> None:
         """The preferred node keeps the group: it tells the neighbours and says so, and then the other lets go, so that
-        no client is without it in between. One that the other doesn't hear lets go, because the other can't know."""
-        if 0 < self._deaf < PATIENCE:
+        no client is without it in between. One that the other doesn't hear lets go, because the other can't know. What
+        one that has just started has adopted is no claim against us: it lets go as soon as it hears us."""
+        if 0 < self._deaf < PATIENCE or seen.phase == UNSETTLED:
             return
         yielding = []
         now = self._outbox.now

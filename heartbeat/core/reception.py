@@ -88,8 +88,7 @@ class Reception:
             self._tally.add(WARN, f"message of {peer.name} from before its first proof of life ignored")
             return False
         if seen is not None and not self._challenge.answered(seen):
-            if self._challenge.asked(seen):
-                self._membership.beat(self._outbox.now)  # it wants to know the same of us
+            self._answer(seen)
             self.unanswered = [f"{peer.name} speaks, but does not answer: does it hear this node?"]
             if seen.timing_digest != self._settings.timing_digest:
                 self.unanswered.append(DIFFERENT_TIMES.format(peer.name))
@@ -98,6 +97,11 @@ class Reception:
         self.unanswered = []
         return True
 
+    def _answer(self, seen: bulletin.Bulletin) -> None:
+        """The peer wants to know whether what it hears of us is of this moment."""
+        if self._challenge.asked(seen):
+            self._membership.beat(self._outbox.now)
+
     def _older(self, peer: Peer, message: Message, seen: bulletin.Bulletin | None) -> None:
         """Of a generation that has ended: a recording, or the peer with its files set back."""
         if seen is not None and self._challenge.answered(seen):
@@ -105,6 +109,7 @@ class Reception:
                 self._membership.quarantine(peer)
                 self._outbox.put(Alarm(self._quarantine_text(peer, message.generation)))
             self._quarantined[peer.name] = message.generation, message.sequence
+            self._answer(seen)  # or it would take this node for dead
             return
         self._tally.add(ERROR, f"possible replay: a message of an ended generation of {peer.name}")
         if seen is not None and not self._challenge.nonce:
@@ -147,8 +152,8 @@ class Reception:
             self._membership.heard_on(peer, message.medium, now)
             if self._for_us(message):
                 self._dispatch(peer, kind, message, seen)
-                if seen is not None and self._challenge.asked(seen):
-                    self._membership.beat(now)
+                if seen is not None:
+                    self._answer(seen)
 
     def _appear(self, peer: Peer, message: Message, *, healed: bool, restarted: bool) -> None:
         """What a message tells of its sender, whatever it says."""

@@ -1,8 +1,9 @@
 """Reliable delivery between this node and its peers: requests for what is missing, answers, acknowledgements.
 
 Types NS_rexmit, NS_nak_rexmit and NS_ackmsg carry no sequence number, so each is believed only where it fits: of the
-sender's current generation, about something that is missing or was sent. The bases of the numbers are the original's
-(wire format: decimal in NS_rexmit, hex elsewhere).
+sender's current generation, about something that was asked for or was sent, and, between two of ours, to this run of
+the receiver (field `desthg`, its generation): an earlier run's may have been recorded. The bases of the numbers are the
+original's (wire format: decimal in NS_rexmit, hex elsewhere).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from heartbeat.core.settings import Settings
     from heartbeat.core.timers import Timers
 
+DESTINATION = "desthg"
 BATCH_LIMIT = 50  # retransmissions for one request
 NUMBER_LIMIT = 2**31 - 1
 QUIET_PART = 24, 25  # of max_rexmit_delay: a message sent again so short ago is not sent again (240 of 250 ms)
@@ -72,8 +74,9 @@ class Retransmit:
     def _acknowledge(self, now: int) -> None:
         self._acknowledge_at = None
         for name, number in self._due.items():
-            if self._membership.peers[name].alive:
-                self._outbox.send("NS_ackmsg", [("ackseq", b"%x" % number)], to=name)
+            peer = self._membership.peers[name]
+            if peer.alive:
+                self._send("NS_ackmsg", peer, [("ackseq", b"%x" % number)])
         self._due.clear()
 
     def schedule(self) -> None:
@@ -90,11 +93,18 @@ class Retransmit:
                 peer.tracker.missing.clear()
             for number in peer.tracker.asks(now, self._settings.max_rexmit_delay_ns)[:BATCH_LIMIT]:
                 text = b"%d" % number
-                self._outbox.send("NS_rexmit", [("firstseq", text), ("lastseq", text)], to=peer.name)
+                self._send("NS_rexmit", peer, [("firstseq", text), ("lastseq", text)])
+
+    def _send(self, kind: str, peer: Peer, fields: list[tuple[str, bytes]]) -> None:
+        destination = (DESTINATION, b"%x" % peer.tracker.generation)
+        self._outbox.send(kind, [*fields, destination], to=peer.name)
 
     def protocol(self, peer: Peer, kind: str, message: Message) -> None:
         """A message of a type NS_*."""
         if message.generation != peer.tracker.generation or message.get("dest") != self._settings.node:
+            return
+        if peer.bulletin is not None and message.get(DESTINATION) != f"{self._outbox.generation:x}":
+            self._tally.add(WARN, f"{kind} of {peer.name} to another run of this node ignored")
             return
         if kind == "NS_ackmsg":
             number = _number(message.get("ackseq"), 16)
@@ -117,7 +127,7 @@ class Retransmit:
             found = self._outbox.history.find(number, self._outbox.now, quiet_ns)
             if isinstance(found, str):
                 fields = [("firstseq", b"%x" % number), ("info", found.encode())]
-                self._outbox.send("NS_nak_rexmit", fields, to=peer.name)
+                self._send("NS_nak_rexmit", peer, fields)
             elif found is not None:
                 self._outbox.send_again(found)
 

@@ -73,13 +73,13 @@ class Node:
         self.rebooted: str | None = None
         self.sent: list = []
         self.alive = True
-        self.late_frames: list = []
+        self.queue: list[tuple[str, bytes]] | None = None  # of a paused node: what came in
         self.holding: tuple[str, ...] = ()
         self.known: dict[str, tuple[int, int]] = {}
         self.alarms: list[str] = []
 
     def tell(self, event) -> None:
-        if not self.alive:
+        if not self.alive or self.queue is not None:
             return
         pending = [event]
         while pending:
@@ -173,6 +173,17 @@ class World:
         """A power failure: nothing of it is left."""
         self.nodes.pop(name).alive = False
 
+    def pause(self, name: str) -> None:
+        """SIGSTOP: what comes in waits, nothing runs."""
+        self.nodes[name].queue = []
+
+    def wake(self, name: str) -> None:
+        """What has waited comes before the timers, as in the daemon."""
+        node = self.nodes[name]
+        waiting, node.queue = node.queue, None
+        for medium, frame in waiting:
+            self.deliver(node, medium, frame)
+
     def later(self, delay_ns: int, call) -> None:
         heapq.heappush(self._queue, (self.now + delay_ns, next(self._serial), call))
 
@@ -187,7 +198,9 @@ class World:
                 self.later(self.delay_ns, lambda r=receiver, m=medium: self.deliver(r, m, frame))
 
     def deliver(self, receiver: Node, medium: str, frame: bytes) -> None:
-        if receiver.alive and medium in receiver.decoders:
+        if receiver.queue is not None:
+            receiver.queue.append((medium, frame))
+        elif receiver.alive and medium in receiver.decoders:
             for message in receiver.decoders[medium].feed(frame):
                 receiver.tell(message)
 
@@ -195,7 +208,8 @@ class World:
         """Let this much time pass; every timer fires in its instant."""
         end = self.now + round(seconds * SECOND)
         while True:
-            dues = [(due, node) for node in self.nodes.values() if node.alive and (due := node.cluster.deadline())]
+            running = [node for node in self.nodes.values() if node.alive and node.queue is None]
+            dues = [(due, node) for node in running if (due := node.cluster.deadline())]
             next_timer = min((due for due, _ in dues), default=end + 1)
             next_event = self._queue[0][0] if self._queue else end + 1
             if min(next_timer, next_event) > end:

@@ -1,0 +1,326 @@
+"""What the core does about leases: which run, when one has lapsed, what a run that died has left."""
+
+import pytest
+from pair import CAESAR, JULIUS, SEED_GROUP, World
+
+from heartbeat.core.actions import Hold
+from heartbeat.core.events import LeaseLapsed
+from heartbeat.core.settings import FAILBACK_ON, Group, Resource
+
+KEY = SEED_GROUP.key
+UP = [resource.word for resource in SEED_GROUP.resources]
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def said(node, text: str) -> bool:
+    return any(text in note for note in node.notes)
+
+
+# --- which run
+
+
+def test_only_the_holders_leases_run(world):
+    julius, caesar = world.both()
+    assert (julius.holding, caesar.holding) == ((KEY,), ())
+
+
+def test_the_lease_runs_before_the_address_is_up(world):
+    """A group whose lease starts after its address would be up and silent."""
+    julius = world.boot(JULIUS)
+    told = []
+    obey = julius._obey
+    julius._obey = lambda action, pending: (told.append(action), obey(action, pending))[1]
+    world.boot(CAESAR)
+    world.run(10)
+    kinds = [type(action).__name__ for action in told if type(action).__name__ in ("Hold", "RunAgent")]
+    assert kinds.index("Hold") < kinds.index("RunAgent")
+
+
+def test_the_survivor_holds_alone(world):
+    _, caesar = world.both()
+    alone = []
+    caesar_obey = caesar._obey
+    caesar._obey = lambda action, pending: (
+        alone.append(action.alone) if isinstance(action, Hold) else None, caesar_obey(action, pending),
+    )[1]  # fmt: skip
+    world.kill(JULIUS)
+    world.run(20)
+    assert caesar.holding == (KEY,)
+    assert alone[-1] is True
+
+
+def test_a_release_ends_it(world):
+    julius, caesar = world.both()
+    assert world.ask(julius, "standby") == (True, "caesar has taken over")
+    assert (julius.holding, caesar.holding) == ((), (KEY,))
+
+
+# --- lapsed
+
+
+@pytest.mark.parametrize("seconds", [14, 15, 16, 20, 45])
+def test_a_holder_that_stalled_lets_go_of_what_was_taken(world, seconds):
+    julius, caesar = world.both()
+    world.pause(JULIUS)
+    world.run(seconds)
+    taken = caesar.holding == (KEY,)
+    assert taken == (seconds > 15)
+    world.wake(JULIUS)
+    world.run(2)
+    holders = [node.name for node in (julius, caesar) if node.holding]
+    assert holders == [CAESAR if taken else JULIUS]
+    assert (julius.up == UP, caesar.up == UP) == (not taken, taken)
+
+
+def test_it_renews_nothing_before_the_peer_has_answered(world):
+    julius, caesar = world.both()
+    world.pause(JULIUS)
+    world.run(14)
+    world.cut = {(CAESAR, JULIUS, "ttyS0")}
+    world.wake(JULIUS)
+    world.run(0.4)
+    assert julius.holding == ()
+    assert said(julius, "asking caesar whether it has taken over")
+    assert julius.up == UP
+    world.run(0.2)
+    assert said(julius, "nobody has answered")
+    assert julius.holding == (KEY,)
+    assert caesar.holding == ()
+
+
+def test_an_answer_from_before_the_question_does_not_count(world):
+    """What lay in the queue says that the peer holds nothing; it was true then."""
+    julius, caesar = world.both()
+    world.pause(JULIUS)
+    world.run(14)
+    queue = julius.queue
+    assert queue
+    world.run(6)
+    assert caesar.up == UP
+    julius.queue = queue[:2]
+    world.cut = {(CAESAR, JULIUS, "ttyS0")}
+    world.wake(JULIUS)
+    world.run(0.4)
+    assert julius.holding == ()
+
+
+def test_a_lone_holder_that_stalled_serves_on(world):
+    julius, _ = world.both()
+    world.kill(CAESAR)
+    world.run(20)
+    world.pause(JULIUS)
+    world.run(25)
+    world.wake(JULIUS)
+    world.run(0)
+    assert julius.holding == (KEY,)
+    assert not said(julius, "asking")
+
+
+def test_a_lone_holder_asks_where_the_other_may_have_started_meanwhile(world):
+    julius, _ = world.both()
+    world.kill(CAESAR)
+    world.run(20)
+    world.pause(JULIUS)
+    caesar = world.boot(CAESAR)
+    world.run(40)
+    assert caesar.up == UP
+    world.wake(JULIUS)
+    world.run(1)
+    assert (julius.holding, caesar.holding) == ((), (KEY,))
+    assert julius.up == []
+
+
+def test_the_daemon_may_notice_first(world):
+    julius, _ = world.both()
+    julius.tell(LeaseLapsed())
+    assert julius.holding == ()
+    world.run(1)
+    assert julius.holding == (KEY,)
+
+
+def test_one_that_holds_nothing_asks_nothing(world):
+    _, caesar = world.both()
+    world.pause(CAESAR)
+    world.run(30)
+    world.wake(CAESAR)
+    world.run(3)
+    assert not said(caesar, "asking")
+    assert caesar.up == []
+
+
+def test_a_standby_that_stalled_finds_nobody_dead_before_it_has_listened(world):
+    """What came in meanwhile was lost with the pause."""
+    julius, caesar = world.both()
+    world.pause(CAESAR)
+    world.run(40)
+    caesar.queue = []
+    world.wake(CAESAR)
+    world.run(12)
+    assert (julius.holding, caesar.holding) == ((KEY,), ())
+    assert not said(caesar, "julius is dead")
+
+
+def test_both_stalled_and_each_goes_on_with_its_own(world):
+    groups = {
+        "groups": (
+            Group("one", JULIUS, [Resource("one", "one")]),
+            Group("two", CAESAR, [Resource("two", "two")]),
+        ),
+        "auto_failback": FAILBACK_ON,
+    }
+    julius, caesar = world.boot(JULIUS, **groups), world.boot(CAESAR, **groups)
+    world.run(10)
+    assert (julius.holding, caesar.holding) == (("one",), ("two",))
+    for name in (JULIUS, CAESAR):
+        world.pause(name)
+    world.run(60)
+    for name in (JULIUS, CAESAR):
+        world.wake(name)
+    world.run(3)
+    assert (julius.holding, caesar.holding) == (("one",), ("two",))
+    assert (julius.up, caesar.up) == (["one"], ["two"])
+
+
+def test_no_move_begins_while_it_is_asked(world):
+    julius, _ = world.both()
+    world.cut = {(CAESAR, JULIUS, "ttyS0")}
+    julius.tell(LeaseLapsed())
+    assert world.ask(julius, "standby")[0] is False
+
+
+# --- what a run that died has left
+
+
+def test_a_restart_within_the_lease_moves_nothing(world):
+    _, caesar = world.both()
+    world.kill(JULIUS)
+    world.run(3)
+    julius = world.boot(JULIUS, adopted=[KEY])
+    julius.up = list(UP)
+    assert julius.holding == (KEY,)
+    world.run(60)
+    assert (julius.holding, caesar.holding) == ((KEY,), ())
+    assert julius.runs == []
+    assert caesar.runs == []
+
+
+def test_what_was_adopted_too_late_is_let_go(world):
+    _, caesar = world.both()
+    world.kill(JULIUS)
+    world.run(16)
+    assert caesar.up == UP
+    julius = world.boot(JULIUS, adopted=[KEY])
+    julius.up = list(UP)
+    world.run(2)
+    assert (julius.holding, caesar.holding) == ((), (KEY,))
+    assert julius.up == []
+
+
+def test_a_lone_node_that_restarts_serves_at_once(world):
+    world.both()
+    world.kill(CAESAR)
+    world.run(20)
+    world.kill(JULIUS)
+    world.run(2)
+    julius = world.boot(JULIUS, leftovers=[KEY], peer_dead=True)
+    world.run(0.1)
+    assert julius.up == UP
+    assert julius.holding == (KEY,)
+
+
+def test_the_peer_that_comes_back_is_heard(world):
+    julius = world.boot(JULIUS, peer_dead=True)
+    world.run(1)
+    caesar = world.boot(CAESAR)
+    world.run(40)
+    assert julius.view().nodes[CAESAR].status == "active"
+    assert julius.view().stable
+    assert caesar.view().stable
+    assert (julius.up, caesar.up) == (UP, [])
+
+
+# --- a healed partition
+
+
+def test_the_one_that_lets_go_waits_until_the_neighbours_know(world):
+    julius, caesar = world.both()
+    both_ways = {(JULIUS, CAESAR, "ttyS0"), (CAESAR, JULIUS, "ttyS0")}
+    world.cut = both_ways
+    world.run(30)
+    assert (julius.up, caesar.up) == (UP, UP)
+    order = []
+    for node in (julius, caesar):
+        run = node._run
+        node._run = lambda action, pending, node=node, run=run: (
+            order.append((node.name, action.verb)), run(action, pending),
+        )[1]  # fmt: skip
+    world.cut = set()
+    world.run(8)
+    assert (julius.holding, caesar.holding) == ((KEY,), ())
+    assert order.index((JULIUS, "announce")) < order.index((CAESAR, "stop"))
+    assert (JULIUS, "stop") not in order
+
+
+def test_it_does_not_wait_for_ever(world):
+    """The keeper's word is lost; two may not hold for longer than a second."""
+    julius, caesar = world.both()
+    world.cut = {(JULIUS, CAESAR, "ttyS0"), (CAESAR, JULIUS, "ttyS0")}
+    world.run(30)
+    world.cut = set()
+    world.drop = lambda sender, message, medium: sender == JULIUS and "k" in (message.get("ext") or "")[20:]
+    world.run(7)
+    assert caesar.holding == ()
+    assert julius.holding == (KEY,)
+
+
+# --- a peer that dies again and again
+
+
+def test_a_flapping_peer_gets_nothing_back_for_a_while(world):
+    changes = {"auto_failback": FAILBACK_ON}
+    world.boot(JULIUS, **changes)
+    caesar = world.boot(CAESAR, **changes)
+    world.run(10)
+    for _ in range(3):
+        assert caesar.alarms == []
+        world.kill(JULIUS)
+        world.run(20)
+        julius = world.boot(JULIUS, **changes)
+        world.run(20)
+    assert len(caesar.alarms) == 1
+    assert (julius.up, caesar.up) == ([], UP)
+    world.run(540)
+    assert caesar.up == UP
+    world.run(60)
+    assert (julius.up, caesar.up) == (UP, [])
+
+
+def test_clean_stops_are_no_flapping(world):
+    changes = {"auto_failback": FAILBACK_ON}
+    world.boot(JULIUS, **changes)
+    caesar = world.boot(CAESAR, **changes)
+    world.run(10)
+    for _ in range(4):
+        world.ask(world.nodes[JULIUS], "stop")
+        world.run(5)
+        julius = world.boot(JULIUS, **changes)
+        world.run(20)
+        assert (julius.up, caesar.up) == (UP, [])
+    assert caesar.alarms == []
+
+
+def test_deaths_far_apart_are_no_flapping(world):
+    changes = {"auto_failback": FAILBACK_ON}
+    world.boot(JULIUS, **changes)
+    caesar = world.boot(CAESAR, **changes)
+    world.run(10)
+    for _ in range(4):
+        world.kill(JULIUS)
+        world.run(20)
+        world.boot(JULIUS, **changes)
+        world.run(400)
+    assert caesar.alarms == []
