@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from _hbfast.codec import Message
 from heartbeat.core import bulletin, resources, sequence
-from heartbeat.core.actions import CRIT, ERROR, INFO, WARN, Remember, Stop
+from heartbeat.core.actions import CRIT, ERROR, INFO, Remember, Stop
+from heartbeat.core.agreement import Agreement
 from heartbeat.core.challenge import Challenge
 from heartbeat.core.events import AgentExited, LeaseLapsed, MediumDown, MediumUp, Reload, Request, Tick
 from heartbeat.core.lease import LAPSED, Lease
 from heartbeat.core.membership import Membership, Peer
 from heartbeat.core.outbox import Outbox, Tally
-from heartbeat.core.reception import DIFFERENT_TIMES, Reception
+from heartbeat.core.reception import Reception
 from heartbeat.core.resources import Resources
 from heartbeat.core.retransmit import Retransmit
 from heartbeat.core.standby import IDLE, Standby
+from heartbeat.core.steady import Steady
 from heartbeat.core.timers import Timers
 from heartbeat.core.view import ClusterView, GroupView, NodeView
 
@@ -71,10 +73,14 @@ class Cluster:
             settings, self._outbox, self._membership, self._retransmit, self._tally, self._challenge,
             dispatch=self._dispatch, on_restart=self._restarted,
         )  # fmt: skip
+        self._steady = Steady(
+            self._outbox, self._timers, self._membership, self._resources, self._standby, self._lease, self._challenge,
+            self._retransmit, self._reception,
+        )  # fmt: skip
         self._linger_timer = self._timers.new(self._stop)
         self._media_up: set[str] = set()
         self._replan_due = False  # files were read whose groups are not yet in force
-        self._warnings: list[str] = []
+        self._agreement = Agreement(settings, self._outbox, self._resources.other)
         self._failover: dict[str, str | int | None] | None = None
         self._handlers = {
             Message: self._message,
@@ -107,9 +113,15 @@ class Cluster:
         """What to do about it, in this order."""
         now = self._outbox.now = max(now, self._outbox.now)  # a message that waited may be older than a Tick
         if now > self._lease.ends:
+            self._steady.end()
             self._lease.lapse("this node has not run for the length of its lease")
-        self._handlers[type(event)](event, now)  # type: ignore[operator]
-        self._after()
+        if not self._steady.take(event, now):
+            if type(event) is not Tick:
+                self._steady.end()
+            self._handlers[type(event)](event, now)  # type: ignore[operator]
+            if self._steady.peer is None:
+                self._after()
+                self._steady.look(event)
         return self._outbox.take()
 
     def deadline(self) -> int | None:
@@ -126,7 +138,7 @@ class Cluster:
             stable=self._stable(),
             nodes=self._node_views(),
             groups=[self._group_view(key) for key in self._resources.groups],
-            warnings=[*self._warnings, *self._reception.unanswered, *self._reception.warnings],
+            warnings=[*self._agreement.warnings, *self._reception.unanswered, *self._reception.warnings],
             last_failover=self._failover,
             counts=dict(self._tally.counts),
         )
@@ -138,7 +150,10 @@ class Cluster:
         due = self._timers.next_due()
         if due is not None:
             self._membership.late(now, now - due)
-        self._timers.fire(now)
+        keys = self._timers.due(now)
+        if not self._steady.own(keys):
+            self._steady.end()
+        self._timers.call(keys, now)
 
     def _medium_up(self, event: MediumUp, now: int) -> None:
         if event.medium not in self._media_up:
@@ -179,6 +194,7 @@ class Cluster:
         self._outbox.configure(event.settings)
         self._reception.reconfigure(event.settings)
         self._lease.reconfigure(event.settings)
+        self._agreement.reconfigure(event.settings)
         self._membership.reconfigure(event.settings)
         self._retransmit.reconfigure(event.settings)
         self._media_up &= set(event.settings.media)
@@ -211,7 +227,7 @@ class Cluster:
                 self._challenge.nonce = ""
             self._resources.peer_status()
             self._standby.peer_status()
-            self._check_files()
+            self._agreement.look(self._resources.other.bulletin)
         elif kind == "shutdone":
             self._membership.death(peer, left=True)
         elif self._resources.state in (resources.LEAVING, resources.LEFT):
@@ -261,27 +277,6 @@ class Cluster:
         self._standby.peer_lost(f"{peer.name} is gone")
         self._lease.resume(f"{peer.name} is gone")
         self._resources.peer_dead()
-
-    def _check_files(self) -> None:
-        found = self._differences()
-        for warning in found:
-            if warning not in self._warnings:
-                self._outbox.note(WARN, warning)
-        self._warnings = found
-
-    def _differences(self) -> list[str]:
-        """Which of the peer's files differ from ours, and whether it is one of ours at all."""
-        peer, seen = self._resources.other.peer, self._resources.other.bulletin
-        if peer is None or not peer.alive:
-            return []
-        if seen is None:
-            return [f"{peer.name} runs the original heartbeat: nothing is taken while it lives"]
-        found = []
-        if seen.resources_digest != self.settings.resources_digest:
-            found.append(f"haresources differs from {peer.name}'s: make them the same and reload")
-        if seen.timing_digest != self.settings.timing_digest:
-            found.append(DIFFERENT_TIMES.format(peer.name))
-        return found
 
     def _after(self) -> None:
         """What any event may have made possible."""

@@ -146,8 +146,9 @@ class Membership:
         self._on_death = on_death
         self._on_beat = on_beat
         self._fill = fill
-        self._beat_timer = timers.new(self._beat_due)
+        self.beat_timer = timers.new(self._beat_due)
         self._triggered_timer = timers.new(self.beat)
+        self._said: list[tuple[str, bytes]] | None = None  # the last status, as long as nothing has changed
         self._next_beat = now
         self._last_beat = now - settings.keepalive_ns
         self._start_due = now + settings.initdead_ns
@@ -157,7 +158,7 @@ class Membership:
                 peer.timer = timers.new(self._silent, peer)
                 timers.arm(peer.timer, self._start_due)
         self._make_links()
-        timers.arm(self._beat_timer, now)
+        timers.arm(self.beat_timer, now)
 
     def _make_links(self) -> None:
         for peer in self.peers.values():
@@ -180,7 +181,7 @@ class Membership:
         self._make_links()
         if beat_sooner:
             self._next_beat = self._outbox.now
-            self._timers.arm(self._beat_timer, self._next_beat)
+            self._timers.arm(self.beat_timer, self._next_beat)
 
     # --- our own beat
 
@@ -190,7 +191,7 @@ class Membership:
         self._next_beat += keepalive_ns
         if self._next_beat <= now:
             self._next_beat = now + keepalive_ns
-        self._timers.arm(self._beat_timer, self._next_beat)
+        self._timers.arm(self.beat_timer, self._next_beat)
         self.beat(now)
 
     def beat(self, now: int) -> None:
@@ -199,18 +200,23 @@ class Membership:
             return
         self._timers.disarm(self._triggered_timer)
         self._last_beat = now
-        fields = [
-            ("st", self.local.state_name.encode()),
-            ("dt", b"%x" % max(1, self.settings.deadtime_ns // MILLISECOND)),
-            ("protocol", b"1"),
-            (bulletin.FIELD, str(self._fill()).encode()),
-        ]
-        self._outbox.send("status", fields, priority=STATUS)
+        if self._said is None:
+            self._said = [
+                ("st", self.local.state_name.encode()),
+                ("dt", b"%x" % max(1, self.settings.deadtime_ns // MILLISECOND)),
+                ("protocol", b"1"),
+                (bulletin.FIELD, str(self._fill()).encode()),
+            ]
+        self._outbox.send("status", self._said, priority=STATUS)
         self._on_beat()
         if self.local.state == INIT:
             self.local.enter(UP)
             self._outbox.note(INFO, "local status: up")
             self.trigger(now)
+
+    def forget_status(self) -> None:
+        """Something has happened: what the next one says is put together anew."""
+        self._said = None
 
     def trigger(self, now: int) -> None:
         """Something that the peer should know has changed: a status soon, at once if none went out just now."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from heartbeat.core import bulletin, sequence
 from heartbeat.core.actions import CRIT, ERROR, INFO, WARN, Alarm, Remember
+from heartbeat.core.agreement import DIFFERENT_TIMES
 from heartbeat.core.membership import DEAD, INIT, QUARANTINED
 from heartbeat.core.outbox import NO_UUID
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 # Unknown nodes that status tells of, by name; more than a few are no mistake in a file any more.
 WARNINGS = 4
-DIFFERENT_TIMES = "ha.cf on {} has other times or nodes: make them the same and reload"
 # types that may move groups: what is newer than these is all that is believed after a restart
 DECIDING = ("shutdone", "ask_resources", "hb_takeover")
 

@@ -42,7 +42,7 @@ class Retransmit:
         self._membership = membership
         self._tally = tally
         self._timer = timers.new(self._ask)
-        self._acknowledge_timer = timers.new(self._acknowledge)
+        self.acknowledge_timer = timers.new(self._acknowledge)
         self._acknowledge_at: int | None = None
         self._due: dict[str, int] = {}  # node → number to acknowledge
 
@@ -63,13 +63,17 @@ class Retransmit:
             if not tracker.open_gap(message.sequence, self._outbox.now, self._settings.max_rexmit_delay_ns):
                 self._outbox.note(ERROR, f"lost a lot of packets of {peer.name}: [{last}:{message.sequence}]")
         else:
-            number = tracker.acknowledge(message.sequence)
-            if number:
-                self._due[peer.name] = number
-                if self._acknowledge_at is None:
-                    self._acknowledge_at = self._outbox.now + self._settings.keepalive_ns // 2
-                    self._timers.arm(self._acknowledge_timer, self._acknowledge_at)
+            self.acknowledge_later(peer, message.sequence)
         return verdict
+
+    def acknowledge_later(self, peer: Peer, sequence: int) -> None:
+        """This number was accepted: one in ten is acknowledged."""
+        number = peer.tracker.acknowledge(sequence)
+        if number:
+            self._due[peer.name] = number
+            if self._acknowledge_at is None:
+                self._acknowledge_at = self._outbox.now + self._settings.keepalive_ns // 2
+                self._timers.arm(self.acknowledge_timer, self._acknowledge_at)
 
     def _acknowledge(self, now: int) -> None:
         self._acknowledge_at = None

@@ -119,6 +119,11 @@ class Standby(Machine):
         machines = self._resources.groups.values()
         return [m for m in machines if kind == "all" or (kind == "local") == self._resources.local(m)]
 
+    @property
+    def asked(self) -> bool:
+        """An operator waits for an answer."""
+        return self._request != 0
+
     def _answer(self, ok: bool, text: str) -> None:
         if self._request:
             self._outbox.reply(self._request, ok, text)

@@ -54,9 +54,13 @@ class Timers:
         self._callbacks[key] = None
         self._free.append(key)
 
-    def fire(self, now: int) -> None:
-        """Call what is due, in order. A callback may disarm or free one that is due in the same instant."""
-        for key in self.wheel.due(now):
+    def due(self, now: int) -> list[int]:
+        """The keys that are due, in order, disarmed; for `call`."""
+        return self.wheel.due(now)
+
+    def call(self, keys: list[int], now: int) -> None:
+        """A callback may disarm or free one that is due in the same instant."""
+        for key in keys:
             entry = self._callbacks[key]
             if entry is not None:
                 callback, told = entry

@@ -230,9 +230,14 @@ class World:
         self.run(10)
         return julius, caesar
 
-    def ask(self, node: Node, verb: str, argument: str = "all", within: float = 30) -> tuple[bool, str]:
+    def ask_later(self, node: Node, verb: str, argument: str = "all") -> int:
+        """The request's number; `node.replies` has the answer in its time."""
         number = next(self._serial) + 1
         node.tell(Request(number, verb, argument))
+        return number
+
+    def ask(self, node: Node, verb: str, argument: str = "all", within: float = 30) -> tuple[bool, str]:
+        number = self.ask_later(node, verb, argument)
         for _ in range(int(within * 10)):
             if number in node.replies:
                 return node.replies[number]
