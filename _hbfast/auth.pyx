@@ -81,8 +81,18 @@ cdef int write_crc(uint8_t* out, uint32_t crc) noexcept:
     return 8 - zeros
 
 
+cdef int write_index(uint8_t* out, int index) noexcept:
+    """An index and the blank behind it."""
+    cdef int n = 0
+    if index > 9:
+        out[0] = c"1"
+        n = 1
+    out[n] = c"0" + index % 10
+    out[n + 1] = c" "
+    return n + 2
+
+
 cdef int stated_index(const uint8_t* token, size_t n) noexcept:
-    """The index of "index token", decimal without leading zeros, one blank after it; -1 where it isn't."""
     if n > 2 and c"0" <= token[0] <= c"9" and token[1] == c" ":
         return token[0] - c"0"
     if n > 3 and token[0] == c"1" and c"0" <= token[1] <= c"5" and token[2] == c" ":
@@ -117,33 +127,44 @@ cdef class Authenticator:
             raise ValueError(f"no key has the outbound index {outbound}")
         self._outbound = outbound
 
-    cdef int token(self, int index, const uint8_t* a, size_t na, const uint8_t* b, size_t nb, uint8_t* out) noexcept:
+    cdef bint begin(self, int index, Signing* signing) noexcept:
         cdef Key* key
-        cdef Digest digest
-        cdef uint8_t[32] raw
-        cdef int n = 0
         if index == -1:
             index = self._outbound
         key = <Key*>self._keys + index
-        if key.method == 0:
+        signing.index = index
+        signing.method = key.method
+        signing.crc = 0
+        signing.digest = key.inner
+        return key.method != 0
+
+    cdef void absorb(self, Signing* signing, const uint8_t* p, size_t n) noexcept:
+        if signing.method == CRC:
+            signing.crc = crc_update(signing.crc, p, n)
+        else:
+            digest_update(&signing.digest, p, n)
+
+    cdef int finish(self, Signing* signing, uint8_t* out) noexcept:
+        cdef uint8_t[32] raw
+        cdef int n = write_index(out, signing.index)
+        cdef int size
+        if signing.method == CRC:
+            return n + write_crc(out + n, ~signing.crc)
+        size = digest_size(signing.method)
+        digest_finish(&signing.digest, raw)
+        if signing.method != BLAKE2S:
+            signing.digest = (<Key*>self._keys + signing.index).outer
+            digest_update(&signing.digest, raw, size)
+            digest_finish(&signing.digest, raw)
+        return n + write_hex(out + n, raw, size)
+
+    cdef int token(self, int index, const uint8_t* a, size_t na, const uint8_t* b, size_t nb, uint8_t* out) noexcept:
+        cdef Signing signing
+        if not self.begin(index, &signing):
             return 0
-        if index > 9:
-            out[n] = c"1"
-            n += 1
-        out[n] = c"0" + index % 10
-        out[n + 1] = c" "
-        n += 2
-        if key.method == CRC:
-            return n + write_crc(out + n, ~crc_update(crc_update(0, a, na), b, nb))
-        digest = key.inner
-        digest_update(&digest, a, na)
-        digest_update(&digest, b, nb)
-        digest_finish(&digest, raw)
-        if key.method != BLAKE2S:
-            digest = key.outer
-            digest_update(&digest, raw, digest_size(key.method))
-            digest_finish(&digest, raw)
-        return n + write_hex(out + n, raw, digest_size(key.method))
+        self.absorb(&signing, a, na)
+        self.absorb(&signing, b, nb)
+        return self.finish(&signing, out)
 
     cdef bint check(self, const uint8_t* a, size_t na, const uint8_t* b, size_t nb,
                     const uint8_t* token, size_t n) noexcept:

@@ -106,7 +106,7 @@ cdef int write_classic(Writer w, Message m, int depth, bint signing, Py_ssize_t*
     cdef bytes name
     cdef const uint8_t* p
     auth_at[0] = -1
-    for field in m._fields:
+    for field in m.fields():
         name = octets_of_name(field[0])
         if signing and name == b"auth":
             if auth_at[0] < 0:

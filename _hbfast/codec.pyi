@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from _hbfast.auth import Authenticator
+from _hbfast.wheel import TimerWheel
 
 class Message:
     """An ordered list of fields, kept whole and never changed. Names may repeat; looking one up gives the first.
@@ -62,6 +63,14 @@ class Message:
     def items(self) -> tuple[tuple[str, int, bytes | Message | list[bytes]], ...]:
         """All fields, in order."""
 
+    def again(self, sequence: int, ts: int) -> Message:
+        """A message that differs in `seq` and `ts` alone (any numbers of 64 bits), and is neither received nor signed.
+
+        It costs little, and so does encoding it: the frame is prepared when the first one is encoded, and kept with
+        what all that come of one message have in common. ValueError unless there is just one `seq` and one `ts`, both
+        text, and no `auth`.
+        """
+
     def __eq__(self, other: object) -> bool: ...
     __hash__: ClassVar[None]  # type: ignore[assignment]
 
@@ -89,6 +98,11 @@ class Decoder:
         """A datagram, or the next octets of a stream, any number."""
 
     @property
+    def idle(self) -> bool:
+        """Nothing unfinished is waiting, and no noise: the next octets begin a message or are noise themselves. Always
+        so between datagrams."""
+
+    @property
     def counters(self) -> dict[str, int]:
         """What came of the input so far.
 
@@ -100,6 +114,62 @@ class Decoder:
         noise_bytes  stream: octets that are part of no delivered message, as far as that is settled
 
         On a stream, what begins inside an unfinished message is not counted: it may be part of a value.
+        """
+
+class Repetition:
+    """A peer's status, heard again: the next number, and nothing new in it. Such frames need not be decoded.
+
+    It is taught a status that was decoded and believed, and is then offered whole frames before they are decoded. One
+    is a repetition only if it is, octet by octet, what its sender would write for the taught message with another `seq`
+    and `ts`: so its signature is good, and a Decoder would deliver it. All else, and whatever somebody may have to
+    judge, is left to the Decoder: another number than the next, a late one, one whose timer has run out, a `ts` of 0.
+
+    Whoever handles the other messages of this peer reads `sequence` and `last_ns` before judging one.
+    """
+
+    def __init__(self, wheel: TimerWheel) -> None:
+        """wheel: whose timers are armed again."""
+
+    @property
+    def wheel(self) -> TimerWheel: ...
+    @property
+    def generation(self) -> int:
+        """The sender's, as taught; 0: nothing is."""
+
+    sequence: int
+    """The newest number that was taught or heard."""
+    last_ns: int
+    """When: the instant given with it."""
+    count: int
+    """Repetitions so far, copies not counted."""
+    until: int
+    """Numbers above this are left to the Decoder: somebody waits for one, to acknowledge it for example."""
+    warntime_ns: int
+    """What comes later than this after `last_ns` is left to the Decoder."""
+    deadtime_ns: int
+    """What the timers are armed for, from the instant of hearing."""
+    timer: int
+    """The key of the peer's own timer; -1: none."""
+
+    def teach(self, message: Message, now: int, link: int = -1) -> bool:
+        """A message that a Decoder delivered, and that its receiver has believed: what is repeated on its medium.
+
+        link: the key of the timer of that medium's link, -1: none. What differs from the messages that the other media
+        were taught ends those. False, and nothing is taught: an older one than the newest, one that was not received as
+        itself, one without a number, one that holds a start marker, a 65th medium.
+        """
+
+    def forget(self, medium: str | None = None) -> None:
+        """What was taught on this medium, or everything."""
+
+    def hear(self, decoder: Decoder, frame: bytes, now: int) -> int:
+        """A datagram, or what was read of a stream. decoder: that of the medium it came from.
+
+        0  something else: feed it to the decoder
+        1  the next one: `sequence`, `last_ns` and `count` are set, the peer's and the link's timers are armed again
+        2  the newest one again: the link's timer is armed again
+        In the last two cases the decoder has counted it as good, and must not be fed with it. 0 also where one of these
+        timers is not armed or is due, where the decoder has no keys, or on a stream holds something unfinished.
         """
 
 def encode(

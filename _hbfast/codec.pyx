@@ -9,7 +9,8 @@ cannot is a ValueError.
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.unicode cimport PyUnicode_AsLatin1String, PyUnicode_DecodeLatin1
 
-from _hbfast.auth cimport TOKEN_MAX, Authenticator
+from _hbfast.auth cimport TOKEN_MAX, Authenticator, Signing, stated_index
+from _hbfast.wheel cimport TimerWheel
 
 cdef enum:
     STRING = 0
@@ -26,6 +27,7 @@ cdef enum:
 include "octets.pxi"
 include "classic.pxi"
 include "netstring.pxi"
+include "layout.pxi"
 
 
 # ---- the message -----------------------------------------------------------------------------------------------------
@@ -85,7 +87,10 @@ cdef object checked_value(int kind, value):
 
 
 cdef class Message:
-    cdef list _fields
+    cdef list _fields           # None in one that was made by again() and not asked for them yet
+    cdef Pattern pattern        # once again() was called: of this one and those made by it
+    cdef bint repeated          # made by again(): `sequence` and `ts` are what it differs in
+    cdef uint64_t ts
     cdef uint32_t seen          # bits of the four fields below that have been met
     cdef readonly str type
     cdef readonly str source
@@ -96,12 +101,12 @@ cdef class Message:
     cdef readonly Message outer
 
     def __cinit__(self, *args):
-        self._fields = []
         self.medium = ""
         self.raw = b""
 
     def __init__(self, fields):
         cdef bytes octets
+        self._fields = []
         for name, digit, value in fields:
             if digit not in (STRING, BINARY, STRUCT, LIST, COMPRESSED, UNCOMPRESSED):
                 raise ValueError(f"no type has the digit {digit!r}")
@@ -111,7 +116,7 @@ cdef class Message:
     cdef int add(self, const uint8_t* name, Py_ssize_t n, int kind, object value) except -1:
         """Append a field, and note it if it is the first one of a name that everybody asks for."""
         cdef uint32_t bit = 0
-        self._fields.append((PyUnicode_DecodeLatin1(<const char*>name, n, NULL), kind, value))
+        self.fields().append((PyUnicode_DecodeLatin1(<const char*>name, n, NULL), kind, value))
         if n == 1 and name[0] == c"t":
             bit = 1
         elif n == 3 and memcmp(name, b"src", 3) == 0:
@@ -135,9 +140,32 @@ cdef class Message:
             self.sequence = hex_number(value)
         return 0
 
+    cdef list fields(self):
+        if self._fields is None:
+            self._fields = []
+            if self.repeated:
+                self._fields += self.pattern.fields
+                self._fields[self.pattern.seq_at] = ("seq", STRING, b"%x" % self.sequence)
+                self._fields[self.pattern.ts_at] = ("ts", STRING, b"%x" % self.ts)
+        return self._fields
+
+    def again(self, uint64_t sequence, uint64_t ts):
+        cdef Message m
+        if self.pattern is None:
+            self.pattern = pattern_of(self.fields())
+        m = <Message>Message.__new__(Message)
+        m.pattern = self.pattern
+        m.repeated = True
+        m.type = self.type
+        m.source = self.source
+        m.generation = self.generation
+        m.sequence = sequence
+        m.ts = ts
+        return m
+
     cdef tuple first(self, str name):
         cdef tuple field
-        for field in self._fields:
+        for field in self.fields():
             if <str>field[0] == name:
                 return field
         return None
@@ -161,13 +189,13 @@ cdef class Message:
         return inflate(self, field[2]) if field[1] == COMPRESSED else None
 
     def items(self):
-        return tuple(self._fields)
+        return tuple(self.fields())
 
     def __eq__(self, other):
-        return isinstance(other, Message) and self._fields == (<Message>other)._fields
+        return isinstance(other, Message) and self.fields() == (<Message>other).fields()
 
     def __repr__(self):
-        return f"Message({self._fields!r})"
+        return f"Message({self.fields()!r})"
 
 
 # ---- compressed messages ---------------------------------------------------------------------------------------------
@@ -274,6 +302,14 @@ cdef class Decoder:
 
     def __dealloc__(self):
         PyMem_Free(self.buffer)
+
+    cdef bint is_idle(self) noexcept:
+        """All that was received is part of delivered messages: the next octets begin one."""
+        return self.floor == self.end
+
+    @property
+    def idle(self):
+        return self.is_idle()
 
     @property
     def counters(self):
@@ -659,11 +695,11 @@ cdef int classic_token(Message message, Authenticator auth, uint8_t* token) exce
     return auth.token(-1, fields.data, fields.size, NULL, 0, token)
 
 
-cdef bint has_classic_form(Message message):
+cdef bint has_classic_form(list fields):
     """Would the original sign it in the classic format too? (protocol/wire.md §6.1)"""
     cdef tuple field
     cdef int kind
-    for field in message._fields:
+    for field in fields:
         kind = field[1]
         if kind != STRING and kind != BINARY and kind != LIST:
             return False
@@ -681,7 +717,7 @@ cdef bytes netstring_octets(Message message, Authenticator auth, bint inner_auth
         auth_at = fields.size
     w.put(b"###\n", MARKER)
     w.put(fields.data, auth_at)
-    if auth is not None and inner_auth and has_classic_form(message):
+    if auth is not None and inner_auth and has_classic_form(message.fields()):
         n = classic_token(message, auth, token)
         write_netstring_field(w, b"auth", STRING, token, n)
     w.put(fields.data + auth_at, fields.size - auth_at)
@@ -694,8 +730,16 @@ cdef bytes netstring_octets(Message message, Authenticator auth, bint inner_auth
     return w.taken()
 
 
+include "repetition.pxi"
+
+
 def encode(Message message not None, Authenticator auth, str format not None, *, bint inner_auth=True):
     cdef bytes octets
+    cdef Layout layout
+    if message.repeated and auth is not None and (format == "netstring" or format == "classic"):
+        layout = message.pattern.layout(auth, format == "netstring", inner_auth)
+        if layout is not None:
+            return PyBytes_FromStringAndSize(<char*>layout.body.data, layout.write(message.sequence, message.ts))
     if format == "netstring":
         octets = netstring_octets(message, auth, inner_auth)
     elif format == "classic":

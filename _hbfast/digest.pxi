@@ -63,13 +63,6 @@ cdef enum:
     BLAKE2S = 4
     BLOCK = 64
 
-cdef struct Digest:
-    int kind
-    int filled                  # octets waiting in block
-    uint64_t length             # octets given so far
-    uint32_t[8] state
-    uint8_t[64] block
-
 
 cdef inline uint32_t rotate_left(uint32_t x, int n) noexcept nogil:
     return (x << n) | (x >> (32 - n))
@@ -285,7 +278,9 @@ cdef void digest_finish(Digest* d, uint8_t* out) noexcept nogil:
         out[i] = <uint8_t>(d.state[i >> 2] >> (8 * (i & 3) if little else 24 - 8 * (i & 3)))
 
 
-cdef uint32_t[256] crc_table
+# crc_tables[k][octet]: what the octet does to the remainder when k more octets have followed it, so that eight octets
+# take eight independent look-ups instead of a chain of eight (8 KiB)
+cdef uint32_t[8][256] crc_tables
 
 
 cdef void crc_prepare() noexcept nogil:
@@ -295,12 +290,28 @@ cdef void crc_prepare() noexcept nogil:
         c = <uint32_t>i << 24
         for k in range(8):
             c = (c << 1) ^ (<uint32_t>0x04c11db7 if c >> 31 else 0)
-        crc_table[i] = c
+        crc_tables[0][i] = c
+    for k in range(1, 8):
+        for i in range(256):
+            c = crc_tables[k - 1][i]
+            crc_tables[k][i] = (c << 8) ^ crc_tables[0][c >> 24]
 
 
 cdef uint32_t crc_update(uint32_t c, const uint8_t* p, size_t n) noexcept nogil:
     """MSB first, polynomial 04c11db7, started at 0; the caller complements the end (cksum without the length)."""
-    cdef size_t i
-    for i in range(n):
-        c = (c << 8) ^ crc_table[(c >> 24) ^ p[i]]
+    cdef uint32_t d
+    while n >= 8:
+        c ^= load_big(p)
+        d = load_big(p + 4)
+        c = (
+            crc_tables[7][c >> 24] ^ crc_tables[6][c >> 16 & 255] ^ crc_tables[5][c >> 8 & 255]
+            ^ crc_tables[4][c & 255] ^ crc_tables[3][d >> 24] ^ crc_tables[2][d >> 16 & 255]
+            ^ crc_tables[1][d >> 8 & 255] ^ crc_tables[0][d & 255]
+        )
+        p += 8
+        n -= 8
+    while n > 0:
+        c = (c << 8) ^ crc_tables[0][(c >> 24) ^ p[0]]
+        p += 1
+        n -= 1
     return c

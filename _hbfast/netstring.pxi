@@ -107,7 +107,7 @@ cdef int write_netstring(Writer w, Message m, int depth, bint signing, Py_ssize_
     cdef Writer nested
     cdef int kind
     auth_at[0] = -1
-    for field in m._fields:
+    for field in m.fields():
         name = octets_of_name(field[0])
         if signing and name == b"auth":
             if auth_at[0] < 0:

@@ -17,7 +17,6 @@ timers move down; each does so at most four times.
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.stdint cimport int16_t, int32_t, int64_t, uint64_t
 from libc.stdlib cimport qsort
 
 cdef extern from *:
@@ -25,20 +24,8 @@ cdef extern from *:
     int leading_zeros "__builtin_clzll"(unsigned long long) nogil
 
 cdef enum:
-    RINGS = 4
-    FAR = RINGS * 64            # the list behind the rings
     TICK_NS = 1_000_000
     NONE = -1
-
-cdef struct Node:
-    int64_t at
-    int32_t next
-    int32_t previous
-    int16_t slot                # ring * 64 + slot, FAR, or NONE: not armed
-
-cdef struct Due:
-    int64_t at
-    int32_t key
 
 
 cdef int earlier(const void* a, const void* b) noexcept nogil:
@@ -51,15 +38,6 @@ cdef int earlier(const void* a, const void* b) noexcept nogil:
 
 
 cdef class TimerWheel:
-    cdef int32_t capacity
-    cdef int64_t tick           # the wheel's own; never goes back
-    cdef int64_t earliest       # the answer of next_due, while known
-    cdef bint known
-    cdef Node* nodes
-    cdef Due* found             # room for due(), so that it allocates its answer alone
-    cdef uint64_t[RINGS] occupied
-    cdef int32_t[FAR + 1] heads
-
     def __cinit__(self, capacity, now):
         cdef int i
         if capacity < 0 or now < 0:
@@ -185,20 +163,25 @@ cdef class TimerWheel:
         self.tick = target
         return n
 
+    cdef bint waits(self, int32_t key, int64_t now) noexcept:
+        return 0 <= key < self.capacity and self.nodes[key].slot != NONE and self.nodes[key].at > now
+
+    cdef void set(self, int32_t key, int64_t at) noexcept:
+        cdef Node* node = &self.nodes[key]
+        if node.slot != NONE:
+            self.forget(node.at)
+            self.unlink(key)
+        node.at = at
+        self.link(key)
+        if self.known and at < self.earliest:
+            self.earliest = at
+
     def arm(self, key, at):
         cdef int64_t instant = at
         cdef int32_t k = key
-        cdef Node* node
         if not 0 <= k < self.capacity:
             raise IndexError(f"timer {key} is not 0 to {self.capacity - 1}")
-        node = &self.nodes[k]
-        if node.slot != NONE:
-            self.forget(node.at)
-            self.unlink(k)
-        node.at = instant
-        self.link(k)
-        if self.known and instant < self.earliest:
-            self.earliest = instant
+        self.set(k, instant)
 
     def disarm(self, key):
         cdef int32_t k = key

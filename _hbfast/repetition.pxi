@@ -1,0 +1,149 @@
+# A peer's status, heard again: the next number, and nothing new in it. Included by codec.pyx.
+#
+# Its rules: a frame is one only if it is, octet by octet, what its sender would write for the taught message with
+# another `seq` and `ts`, signature and all; so nothing that a Decoder would reject can be one. Whatever needs
+# somebody's judgement is none: it is then decoded, and handled as if this were not here.
+
+cdef enum:
+    MEDIA = 64                  # protocol/wire.md §3.3
+    NO_TIMER = -1
+    OTHER = 0                   # anything else: decode it
+    REPEATED = 1                # the next one
+    COPY = 2                    # the newest again, by another medium or the same
+
+
+cdef class Taught:
+    """What is repeated on one medium."""
+    cdef Message message        # as it was decoded there
+    cdef int32_t link           # a timer's key
+    cdef Layout layout          # with the keys that were used last
+    cdef Authenticator unlike   # keys with which no sender would write this
+
+    cdef Layout layout_with(self, Authenticator auth):
+        """None where a sender with these keys would not have written what was taught."""
+        if self.layout is not None and self.layout.auth is auth:
+            return self.layout
+        if auth is None or self.unlike is auth:
+            return None
+        self.layout = layout_of(self.message, auth)
+        if self.layout is None:
+            self.unlike = auth
+        return self.layout
+
+
+cdef list repeated_fields(Message message):
+    """The fields that a sender repeats: all but the signature."""
+    return [field for field in message.fields() if field[0] != "auth"]
+
+
+cdef Layout layout_of(Message message, Authenticator auth):
+    cdef Layout layout = Layout()
+    cdef const uint8_t* p = octets_in(message.raw)
+    cdef Py_ssize_t n = len(message.raw)
+    cdef bytes signature = message.raw.rpartition(b":")[2] if p[0] == c"#" else message.value("auth")
+    cdef int index = stated_index(octets_in(signature), len(signature))
+    cdef uint64_t sequence, ts
+    if index < 0:
+        return None
+    inner_auth = message.value("auth") is not None
+    try:
+        layout.prepare(pattern_of(repeated_fields(message)), auth, index, p[0] == c"#", inner_auth)
+    except ValueError:
+        return None
+    if not layout.body.read(p, n, &sequence, &ts) or layout.write(sequence, ts) != n:
+        return None
+    return layout if equal_octets(p, layout.body.data, n) else None
+
+
+cdef bint holds_marker(bytes raw):
+    """A second beginning, which on a stream might be a message of its own."""
+    return raw.find(b">>>\n", 1) >= 0 or raw.find(b"###\n", 1) >= 0
+
+
+cdef class Repetition:
+    cdef readonly TimerWheel wheel
+    cdef readonly uint64_t generation
+    cdef public uint64_t sequence
+    cdef public int64_t last_ns
+    cdef public uint64_t count
+    cdef public uint64_t until
+    cdef public int64_t deadtime_ns
+    cdef public int64_t warntime_ns
+    cdef public int32_t timer
+    cdef list content           # the fields that every taught message has in common
+    cdef dict taught            # medium → Taught
+
+    def __init__(self, TimerWheel wheel not None):
+        self.wheel = wheel
+        self.taught = {}
+        self.until = self.warntime_ns = INT64_MAX
+        self.timer = NO_TIMER
+
+    def teach(self, Message message not None, int64_t now, int32_t link=NO_TIMER):
+        cdef Taught lesson
+        cdef list content
+        if not message.raw or message.sequence == 0 or message.sequence >= <uint64_t>INT64_MAX:
+            return False
+        if holds_marker(message.raw) or (message.generation == self.generation and message.sequence < self.sequence):
+            return False
+        content = [field for field in repeated_fields(message) if field[0] != "seq" and field[0] != "ts"]
+        if message.generation != self.generation or content != self.content:
+            self.forget()
+            self.generation = message.generation
+            self.content = content
+        if len(self.taught) >= MEDIA and message.medium not in self.taught:
+            return False
+        if message.sequence > self.sequence:
+            self.sequence = message.sequence
+            self.last_ns = now
+        lesson = Taught()
+        lesson.message = message
+        lesson.link = link
+        self.taught[message.medium] = lesson
+        return True
+
+    def forget(self, str medium=None):
+        if medium is not None:
+            self.taught.pop(medium, None)
+            return
+        self.taught.clear()
+        self.content = None
+        self.generation = self.sequence = 0
+
+    def hear(self, Decoder decoder not None, bytes frame not None, int64_t now):
+        cdef Taught lesson = self.taught.get(decoder.medium)
+        cdef Layout layout
+        cdef const uint8_t* p = octets_in(frame)
+        cdef Py_ssize_t n = len(frame)
+        cdef uint64_t sequence, ts
+        if lesson is None or not decoder.is_idle():
+            return OTHER
+        if not decoder.stream and n > 0 and p[0] == c">" and p[n - 1] == 0:
+            n -= 1
+        layout = lesson.layout_with(decoder.auth)
+        if layout is None or n > decoder.limit or not layout.body.read(p, n, &sequence, &ts):
+            return OTHER
+        if ts == 0 or (sequence != self.sequence and not self.is_next(sequence, now)):
+            return OTHER
+        if lesson.link != NO_TIMER and not self.wheel.waits(lesson.link, now):
+            return OTHER
+        if layout.write(sequence, ts) != n or not equal_octets(p, layout.body.data, n):
+            return OTHER
+        decoder.good += 1
+        if lesson.link != NO_TIMER:
+            self.wheel.set(lesson.link, now + self.deadtime_ns)
+        if sequence == self.sequence:
+            return COPY
+        self.sequence = sequence
+        self.last_ns = now
+        self.count += 1
+        if self.timer != NO_TIMER:
+            self.wheel.set(self.timer, now + self.deadtime_ns)
+        return REPEATED
+
+    cdef bint is_next(self, uint64_t sequence, int64_t now) noexcept:
+        """Is this the number that follows, at a time at which nobody wants to know?"""
+        return (
+            sequence == self.sequence + 1 and sequence <= self.until and now - self.last_ns <= self.warntime_ns
+            and (self.timer == NO_TIMER or self.wheel.waits(self.timer, now))
+        )
