@@ -1,8 +1,9 @@
-"""What a node must remember: its generation and uuid across restarts, its process number while it runs.
+"""What a node must remember: its generation and uuid across restarts, its peers', its process number while it runs.
 
-The files are the original's (names, octets, modes), so that a node can go from one program to the other and back. A
-file is replaced whole or not at all: written beside, synced, renamed, and its directory synced. Everything here runs
-at start and at exit, never while the node beats, so it may wait for the disk.
+The files are the original's (names, octets, modes), so that a node can go from one program to the other and back; but
+for `peers`, which it does not have. A file is replaced whole or not at all: written beside, synced, renamed, and its
+directory synced. Everything here runs at start and at exit, never while the node beats, so it may wait for the disk.
+(`peers` changes in between; then this file runs as a program of its own, PATH CONTENT, started by heartbeat.peers.)
 
 All functions raise OSError where a file cannot be read or written, but for one that is absent.
 """
@@ -12,17 +13,25 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
+import sys
 import time
+import zlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 GENERATION_FILE = "hb_generation"
 GENERATION_COLUMNS = 15
 UUID_FILE = "hb_uuid"
 UUID_OCTETS = 16
 PID_COLUMNS = 10
+PEERS_FILE = "peers"
+# what its readers take: a cluster of this program has two nodes, one of the original 100; a name has 99 characters
+PEERS = 100
+PEERS_OCTETS = 16384
+NUMBER_MAX = (1 << 64) - 1  # `hg` and `seq` have 16 hex digits at most
 
 # `is it locked?` takes the lock for a moment; a daemon that starts in that moment tries again
 LOCK_TRIES = 25
@@ -142,6 +151,76 @@ def node_uuid(state_dir: str, method: str, name: str, *, warn: Callable[[str], N
     drawn[8] = 0x80 | drawn[8] & 0x3F  # variant of RFC 4122
     _replace(path, bytes(drawn))
     return bytes(drawn)
+
+
+def read_peers(state_dir: str, *, warn: Callable[[str], None] = _ignore) -> dict[str, tuple[int, int]]:
+    """STATE/peers: of each peer the generation and the highest sequence number that must not be believed again.
+
+    Whatever is wrong with the file, it is said and nothing is known: then a peer counts as new.
+    """
+    path = f"{state_dir}/{PEERS_FILE}"
+    try:
+        content = _read_own(path)
+    except OSError as error:
+        content, problem = b"", error.strerror or str(error)
+    else:
+        if content is None:
+            return {}
+        problem = "damaged"
+    known = _parse_peers(content)
+    if known is None:
+        warn(f"{path} is not used ({problem}): old messages of a peer may pass for new until it is heard")
+        return {}
+    return known
+
+
+def _read_own(path: str) -> bytes | None:
+    """None where it is absent. OSError, also for a file that somebody else could have written."""
+    try:
+        # no link of somebody's, and a FIFO must not hang the start
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid not in (0, os.geteuid()) or found.st_mode & 0o022:
+            raise OSError(errno.EPERM, "others can write it", path)
+        return os.read(fd, PEERS_OCTETS + 1)
+    finally:
+        os.close(fd)
+
+
+def peers_content(peers: Mapping[str, tuple[int, int]]) -> bytes:
+    """A line `NAME GENERATION SEQUENCE` for each, and a checksum: a disk may lose the middle of a file."""
+    lines = [f"{name} {generation} {sequence}\n" for name, (generation, sequence) in sorted(peers.items())]
+    body = "".join(lines).encode()
+    return body + b"crc %08x\n" % zlib.crc32(body)
+
+
+def _parse_peers(content: bytes) -> dict[str, tuple[int, int]] | None:
+    """None: damaged."""
+    body, _, end = content.rpartition(b"crc ")
+    if len(content) > PEERS_OCTETS or end != b"%08x\n" % zlib.crc32(body) or body.count(b"\n") > PEERS:
+        return None
+    peers: dict[str, tuple[int, int]] = {}
+    for line in body.split(b"\n")[:-1]:
+        words = line.split(b" ")
+        if (
+            len(words) != 3
+            or not words[0].isascii()
+            or not all(word.isdigit() and len(word) <= 20 for word in words[1:])
+        ):
+            return None
+        generation, sequence = int(words[1]), int(words[2])
+        if max(generation, sequence) > NUMBER_MAX:
+            return None
+        peers[words[0].decode()] = generation, sequence
+    return peers
+
+
+def replace_peers(path: str, content: bytes) -> None:
+    """OSError: the file is what it was."""
+    _replace(path, content, 0o600)
 
 
 def uuid_from_name(name: str) -> bytes:
@@ -269,3 +348,16 @@ def _locked(path: str) -> bool:
     finally:
         os.close(fd)
     return False
+
+
+def _main(path: str, content: str) -> int:
+    try:
+        replace_peers(path, os.fsencode(content))
+    except OSError as error:
+        print(error.strerror)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(*sys.argv[1:]))
