@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -352,3 +354,31 @@ def test_who_prints_for_ever_is_read_at_a_bounded_rate():
         children.close()
         paused and paused.pop()[1]()  # a pause that ends after the pipe has gone
         poller.close()
+
+
+REAL_TIME_DAEMON = """
+import os, sys
+sys.path.insert(0, {tests!r})
+from test_children import Daemon
+before = os.SCHED_RR | os.SCHED_RESET_ON_FORK, {priority}
+os.sched_setscheduler(0, before[0], os.sched_param(before[1]))
+daemon = Daemon()
+show = "import os; print(os.sched_getscheduler(0), os.sched_getparam(0).sched_priority)"
+for key in range(1, 9):
+    # a child, and a child of a child's
+    daemon.run(key, f"{{sys.executable}} -c '{{show}}'; ({{sys.executable}} -c '{{show}}')")
+assert daemon.lines() == [f"{{os.SCHED_OTHER}} 0"] * 16, daemon.lines()
+try:
+    daemon.children.spawn(99, "none", ["/nonexistent"], {{}})
+except FileNotFoundError:
+    pass
+assert (os.sched_getscheduler(0), os.sched_getparam(0).sched_priority) == before
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is real-time")
+@pytest.mark.parametrize("priority", [1, 2, 50])
+def test_a_real_time_daemons_children_are_ordinary_processes_and_it_stays_what_it_is(priority):
+    program = REAL_TIME_DAEMON.format(tests=os.path.dirname(__file__), priority=priority)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
