@@ -3,6 +3,7 @@
 HEARTBEAT_BUILD = release   stable ABI, one wheel per processor for every CPython from 3.11 (the default)
                   debug     this Python's full API, with line tracing (coverage of .pyx files)
                   asan      full API with the address and undefined-behaviour sanitizers
+                  fuzz      the same with feedback for a fuzzer (clang alone)
 """
 
 import os
@@ -18,6 +19,7 @@ COMPILE, LINK, MACROS = {
     "release": (["-O2", "-g0"], ["-s"], [("Py_LIMITED_API", "0x030B0000")]),
     "debug": (["-O0", "-g"], [], [("CYTHON_TRACE_NOGIL", "1")]),
     "asan": (["-O1", "-g", *SANITIZERS], SANITIZERS, []),
+    "fuzz": (["-O1", "-g", "-fsanitize=fuzzer-no-link", *SANITIZERS], ["-fsanitize=fuzzer-no-link", *SANITIZERS], []),
 }[MODE]
 KERNEL = "heartbeat/kernel_build.py"
 
