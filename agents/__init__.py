@@ -15,14 +15,26 @@ import os
 from .address import Address, SendArp
 from .base import ANNOUNCEMENTS_NS, Agent, AgentError, InlineAgent, SpawnedAgent
 from .network import shared
-from .script import OCF_ROOT, Builtin, OcfAgent, Script, Unit, is_script, ocf_parameter_file, ocf_parameters
+from .script import (
+    OCF_ROOT,
+    Builtin,
+    OcfAgent,
+    Script,
+    Unit,
+    alarm_command,
+    alarm_recipients,
+    is_script,
+    ocf_parameter_file,
+    ocf_parameters,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "ANNOUNCEMENTS_NS", "Agent", "AgentError", "InlineAgent", "SpawnedAgent", "notices", "resolve", "take_notices",
+    "ANNOUNCEMENTS_NS", "Agent", "AgentError", "InlineAgent", "SpawnedAgent", "alarm_command", "alarm_recipients",
+    "notices", "resolve", "take_notices",
 ]  # fmt: skip
 
 _NAME_CHARACTERS = 64

@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> int:
         print(_USAGE, file=sys.stderr)
         return BAD_ARGUMENTS
     name, *arguments, verb = words
-    if verb not in ("start", "stop", "status", "monitor"):
+    if verb not in ("start", "stop", "status", "monitor") and (name, verb) != ("MailTo", mailto.ALARM):
         print(f"ERROR: {name} cannot {verb!r}\n{_USAGE}", file=sys.stderr)
         return UNIMPLEMENTED
     agent = resolve(name, arguments, config_dir="/nonexistent")

@@ -41,17 +41,29 @@ class DeliveryError(Exception):
 
 def compose(recipients: Sequence[str], subject: str, action: str, node: str) -> email.message.EmailMessage:
     """The letter, dated now: it says when it happened, whenever it may arrive."""
-    now = time.time()
-    event = f"{action} by {node} at {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(now))}"
+    event = f"{action} by {node} at {time.strftime('%Y-%m-%d %H:%M:%S')}"
+    return _letter(recipients, f"{subject} {event}", f"Resource group {subject}: {event}.", node)
+
+
+def compose_alarm(recipients: Sequence[str], alarms: Sequence[str], node: str) -> email.message.EmailMessage:
+    """alarms: lines, at least one."""
+    when = time.strftime("%Y-%m-%d %H:%M:%S")
+    text = "\n".join(f"* {alarm}" for alarm in alarms)
+    return _letter(
+        recipients, f"Heartbeat alarm from {node} at {when}", f"{text}\n\n`heartbeat status` tells more.", node
+    )
+
+
+def _letter(recipients: Sequence[str], subject: str, text: str, node: str) -> email.message.EmailMessage:
     letter = email.message.EmailMessage()
     host = "".join(c for c in node if c.isascii() and (c.isalnum() or c in "-.")) or "localhost"
     letter["From"] = f"heartbeat@{host}"
     letter["To"] = ", ".join(recipients)
-    letter["Subject"] = f"{subject} {event}"
-    letter["Date"] = email.utils.formatdate(now, localtime=True)
+    letter["Subject"] = subject
+    letter["Date"] = email.utils.formatdate(localtime=True)
     letter["Message-ID"] = email.utils.make_msgid(domain=host)
     letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answers of absence, please
-    text = f"Resource group {subject}: {event}.\n\nSent by Heartbeat on {node}.\n"
+    text = f"{text}\n\nSent by Heartbeat on {node}.\n"
     letter.set_content(text, cte="7bit" if text.isascii() else "quoted-printable")
     return letter
 

@@ -5,6 +5,8 @@
 It runs as a process of its own, for which nobody waits and which outlives the daemon: a take-over happens just when the
 network is at its worst, so what cannot be delivered now is tried again, ever more slowly, for an hour (`delivery`).
 By sendmail where there is one, else by SMTP to the URL in HA_mailserver.
+
+The daemon also sends alarms with it: `MailTo address[,address…] text alarm`, the text's lines one alarm each.
 """
 
 from __future__ import annotations
@@ -19,10 +21,12 @@ if TYPE_CHECKING:
 
 SUBJECT = "Resource Group"  # the original's default
 MAIL_SERVER = "smtp://localhost:25"
+ALARM = "alarm"
 _ACTIONS = {"start": "acquired", "stop": "released"}
 
 _ADDRESS_CHARACTERS = 254
 _SUBJECT_CHARACTERS = 200
+_ALARM_CHARACTERS = 500
 # RFC 5322's atext and the dot; quoted local parts are not for alarms
 _LOCAL_PART = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~.")
 _DOMAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.:[]")
@@ -33,10 +37,13 @@ def run(arguments: Sequence[str], verb: str) -> None:
     from . import delivery  # noqa: PLC0415  the mail and TLS libraries: this process alone needs them
 
     recipients, subject = parse(arguments)
-    if verb not in _ACTIONS:
-        return
     node = os.environ.get("HA_CURHOST") or os.uname().nodename
-    letter = delivery.compose(recipients, subject, _ACTIONS[verb], node)
+    if verb == ALARM:
+        letter = delivery.compose_alarm(recipients, _alarms(arguments), node)
+    elif verb in _ACTIONS:
+        letter = delivery.compose(recipients, subject, _ACTIONS[verb], node)
+    else:
+        return
     sendmail = delivery.find_sendmail()
     if sendmail is not None:
         delivery.deliver(letter, recipients, lambda letter, to: delivery.by_sendmail(sendmail, letter, to))
@@ -56,9 +63,20 @@ def parse(arguments: Sequence[str]) -> tuple[list[str], str]:
         if not valid_address(recipient):
             raise AgentError(BAD_ARGUMENTS, f"MailTo: {recipient!r} is not a mail address")
     subject = arguments[1] if len(arguments) > 1 and arguments[1] else SUBJECT
+    return recipients, _line(subject)[:_SUBJECT_CHARACTERS]
+
+
+def _line(text: str) -> str:
     # a line break would start another header; a lone surrogate (a byte that was not UTF-8) cannot be encoded
-    subject = "".join(c if c.isprintable() else " " for c in subject)[:_SUBJECT_CHARACTERS]
-    return recipients, subject
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _alarms(arguments: Sequence[str]) -> list[str]:
+    """The second argument's lines. AgentError."""
+    lines = [_line(line)[:_ALARM_CHARACTERS] for line in (*arguments, "")[1].split("\n") if line.strip()]
+    if not lines:
+        raise AgentError(BAD_ARGUMENTS, "MailTo has no alarm to send")
+    return lines
 
 
 def valid_address(text: str) -> bool:

@@ -70,6 +70,19 @@ class Builtin(SpawnedAgent):
         return None
 
 
+def alarm_command(recipients: Sequence[str], text: str) -> list[str]:
+    """What mails an alarm, each line of the text one, to addresses that `mailto.parse` has taken."""
+    return Builtin("MailTo", [",".join(recipients), text], detached=True).command(mailto.ALARM)
+
+
+def alarm_recipients(arguments: Sequence[str]) -> list[str]:
+    """The addresses in the arguments of a MailTo resource, none where they make no sense."""
+    try:
+        return mailto.parse(arguments)[0]
+    except AgentError:
+        return []
+
+
 class Script(SpawnedAgent):
     """An operator's or an init script: `script [argument …] action`."""
 

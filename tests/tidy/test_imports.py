@@ -28,6 +28,7 @@ ALLOWED = {
     "heartbeat.control": INTERFACE | TOOLS,
     "heartbeat.children": INTERFACE | TOOLS,
     "heartbeat.persist": INTERFACE | TOOLS,
+    "heartbeat.alarm": INTERFACE | TOOLS | {"heartbeat.agents", "heartbeat.children"},
     "heartbeat.peers": INTERFACE | TOOLS | {"heartbeat.children", "heartbeat.persist"},
     "heartbeat.realtime": {"heartbeat._kernel"},
     "heartbeat.report": INTERFACE,
