@@ -106,6 +106,13 @@ def test_the_same_alarm_is_in_a_mail_once(sounded):
     assert lines == ["caesar is quarantined", "4 more, which are in the log"]
 
 
+def test_an_alarm_that_goes_on_does_not_put_its_mail_off(sounded):
+    for _ in range(20):
+        sounded.alarms.sound("caesar is quarantined")
+        sounded.go(alarm.WAIT_NS // 5)
+    assert len(sounded.mails) == 1
+
+
 def test_after_an_hour_of_quiet_it_begins_anew(sounded):
     for pause_ns in (0, 0, 0, 3601 * SECOND, 0):
         sounded.go(pause_ns)
