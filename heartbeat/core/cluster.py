@@ -27,6 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from _hbfast.codec import Decoder
     from heartbeat.core.actions import Action
     from heartbeat.core.group import GroupMachine
     from heartbeat.core.settings import Settings
@@ -107,8 +108,6 @@ class Cluster:
         if any(not peer.proven for peer in self._membership.peers.values()):
             self._challenge.ask()
 
-    # --- the interface
-
     def handle(self, event: Event, now: int) -> list[Action]:
         """What to do about it, in this order."""
         now = self._outbox.now = max(now, self._outbox.now)  # a message that waited may be older than a Tick
@@ -124,12 +123,18 @@ class Cluster:
                 self._steady.look(event)
         return self._outbox.take()
 
+    def hear(self, decoder: Decoder, frame: bytes, now: int) -> bool:
+        """What was read from a medium, before it is decoded. True: it was the peer's status once more, verified,
+        counted and taken: nothing is to be done. False: decode it, and `handle` what comes of it."""
+        return now <= self._lease.ends and self._steady.hear(decoder, frame, now)
+
     def deadline(self) -> int | None:
         """When to send Tick at the latest."""
         return self._timers.next_due()
 
     def view(self) -> ClusterView:
         """What an operator may see of it."""
+        self._steady.settle()
         return ClusterView(
             node=self.settings.node,
             state=self._membership.local.state_name,

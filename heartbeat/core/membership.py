@@ -148,7 +148,8 @@ class Membership:
         self._fill = fill
         self.beat_timer = timers.new(self._beat_due)
         self._triggered_timer = timers.new(self.beat)
-        self._said: list[tuple[str, bytes]] | None = None  # the last status, as long as nothing has changed
+        self._repeating = False
+        self._said = False  # the last status says what the next one would
         self._next_beat = now
         self._last_beat = now - settings.keepalive_ns
         self._start_due = now + settings.initdead_ns
@@ -200,23 +201,27 @@ class Membership:
             return
         self._timers.disarm(self._triggered_timer)
         self._last_beat = now
-        if self._said is None:
-            self._said = [
+        if self._said:
+            self._outbox.send_status_again()
+        else:
+            fields = [
                 ("st", self.local.state_name.encode()),
                 ("dt", b"%x" % max(1, self.settings.deadtime_ns // MILLISECOND)),
                 ("protocol", b"1"),
                 (bulletin.FIELD, str(self._fill()).encode()),
             ]
-        self._outbox.send("status", self._said, priority=STATUS)
+            self._outbox.send("status", fields, priority=STATUS)
+            self._said = self._repeating
         self._on_beat()
         if self.local.state == INIT:
             self.local.enter(UP)
             self._outbox.note(INFO, "local status: up")
             self.trigger(now)
 
-    def forget_status(self) -> None:
-        """Something has happened: what the next one says is put together anew."""
-        self._said = None
+    def repeat(self, repeating: bool) -> None:
+        """From the next one on, every status says the same; or each is put together anew."""
+        self._repeating = repeating
+        self._said = False
 
     def trigger(self, now: int) -> None:
         """Something that the peer should know has changed: a status soon, at once if none went out just now."""

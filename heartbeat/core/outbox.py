@@ -8,7 +8,7 @@ kept for retransmission until the peer has acknowledged them.
 from __future__ import annotations
 
 from _hbfast.codec import Message
-from heartbeat.core.actions import NORMAL, Note, Reply, RunAgent, Transmit
+from heartbeat.core.actions import NORMAL, STATUS, Note, Reply, RunAgent, Transmit
 from heartbeat.core.history import History
 
 TYPE_CHECKING = False
@@ -28,8 +28,8 @@ class Outbox:
     """Actions of the current call. `now` is the instant of the event being handled."""
 
     __slots__ = (
-        "_actions", "_identity", "_runs", "_tail", "generation", "history", "node", "now", "sequence", "uuid_of",
-        "wall_offset_s",
+        "_actions", "_identity", "_runs", "_status", "_tail", "generation", "history", "node", "now", "sequence",
+        "uuid_of", "wall_offset_s",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, generation: int, now: int) -> None:
@@ -40,6 +40,7 @@ class Outbox:
         self.wall_offset_s = 0
         self.history = History()
         self.uuid_of: dict[str, bytes] = {}
+        self._status: Message
         self._actions: list[Action] = []
         self._runs = 0
         self._identity: list[tuple[str, int, bytes]] = []
@@ -82,7 +83,16 @@ class Outbox:
         if not numbered:
             return 0
         self.history.add(self.sequence, message)
+        if kind == "status":
+            self._status = message
         return self.sequence
+
+    def send_status_again(self) -> None:
+        """The newest status once more, under the next number: it says the same at another time."""
+        self.sequence += 1
+        message = self._status.again(self.sequence, max(1, self.now // 1_000_000_000 + self.wall_offset_s))
+        self._actions.append(Transmit(message, STATUS))
+        self.history.add(self.sequence, message)
 
     def send_again(self, message: Message) -> None:
         """A retransmission is the original message, on all media."""

@@ -113,6 +113,10 @@ class Tracker:
     def next_ask(self) -> int | None:
         return min(self.missing.values()) if self.missing else None
 
+    def next_acknowledged(self) -> int:
+        """The number after `last` that will be acknowledged, where nothing is missing."""
+        return self.last + ACK_EVERY - (self.last - self._ack_phase) % ACK_EVERY
+
     def acknowledge(self, sequence: int) -> int:
         """The number to acknowledge after accepting this one, 0 for none: one in ten, and only what is contiguous."""
         contiguous = min(self.missing) - 1 if self.missing else self.last

@@ -3,12 +3,12 @@ status says what the one before it said.
 
 Whether it holds is judged after whatever is not steady; while it holds, a repeated status, an acknowledgement and the
 own beat are taken the short way. It does what the long way would do, and leaves out what would find nothing to do: the
-two must never differ in anything but time.
+two must never differ in anything but time. A status that repeats the last one is not even decoded: its octets tell.
 """
 
 from __future__ import annotations
 
-from _hbfast.codec import Message
+from _hbfast.codec import Message, Repetition
 from heartbeat.core import bulletin, group, resources
 from heartbeat.core.events import Tick
 from heartbeat.core.lease import RUNNING
@@ -18,6 +18,7 @@ from heartbeat.core.standby import IDLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _hbfast.codec import Decoder
     from heartbeat.core.challenge import Challenge
     from heartbeat.core.events import AgentExited, LeaseLapsed, MediumDown, MediumUp, Reload, Request
     from heartbeat.core.group import GroupMachine
@@ -40,8 +41,8 @@ class Steady:
     """peer: the one that is steady, None while the state is not."""
 
     __slots__ = (
-        "_challenge", "_lease", "_membership", "_outbox", "_reception", "_repeated", "_resources", "_retransmit",
-        "_standby", "_timer_keys", "_timers", "peer",
+        "_challenge", "_heard", "_lease", "_membership", "_outbox", "_reception", "_repeated", "_repetition",
+        "_resources", "_retransmit", "_standby", "_timer_keys", "_timers", "peer",
     )  # fmt: skip
 
     def __init__(
@@ -58,21 +59,37 @@ class Steady:
         self._retransmit = retransmit
         self._reception = reception
         self._repeated: list[object] = []
+        self._repetition = Repetition(timers.wheel)
+        self._heard = 0  # repetitions of which the others know
         self._timer_keys = membership.beat_timer, retransmit.acknowledge_timer
         self.peer: Peer | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        self.settle()
+        return {name: getattr(self, name) for name in self.__slots__ if name != "_repetition"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+        self._repetition = Repetition(self._timers.wheel)
+        self._heard = 0
 
     # --- is it?
 
     def look(self, event: Event) -> None:
         """After an event that was taken the long way. Only a status can be repeated: it alone begins a steady time."""
+        self._membership.repeat(False)
         if isinstance(event, Message) and event.type == "status" and self._is():
             self.peer = self._resources.other.peer
+            self._membership.repeat(True)
             self._repeated = [event.value(name) for name in REPEATED]
 
     def end(self) -> None:
         """Something else happens: what the next status says is put together anew."""
+        self.settle()
         self.peer = None
-        self._membership.forget_status()
+        self._repetition.forget()
+        self._membership.repeat(False)
 
     def _is(self) -> bool:
         peer, seen, held = self._resources.other.peer, self._resources.other.bulletin, self._resources
@@ -112,11 +129,32 @@ class Steady:
         """Of the timers that are due, are all such that nothing follows from them?"""
         return all(key in self._timer_keys for key in keys)
 
+    def hear(self, decoder: Decoder, frame: bytes, now: int) -> bool:
+        """What was read, before it is decoded: is it the peer's status once more, and has it been taken for that?"""
+        return self.peer is not None and self._repetition.hear(decoder, frame, now) != 0
+
+    def settle(self) -> None:
+        """Before anybody else looks at the peer: what has been heard meanwhile."""
+        repetition = self._repetition
+        if repetition.count != self._heard and self.peer is not None:
+            self._heard = repetition.count
+            self._account(self.peer, repetition.sequence, repetition.last_ns)
+
+    def _teach(self, peer: Peer, message: Message, now: int) -> None:
+        link = peer.links.get(message.medium)
+        repetition = self._repetition
+        if link is not None and link.state and repetition.teach(message, now, link.timer):
+            repetition.timer = peer.timer
+            repetition.deadtime_ns = peer.deadtime_ns
+            repetition.warntime_ns = self._membership.settings.warntime_ns
+            repetition.until = peer.tracker.next_acknowledged() - 1
+
     def take(self, event: Event, now: int) -> bool:
         """False: not this way, and nothing was done."""
         peer = self.peer
         if peer is None or not isinstance(event, Message):
             return False
+        self.settle()
         kind = event.type
         if kind == "status":
             return self._status(peer, event, now)
@@ -136,6 +174,8 @@ class Steady:
             return False
         if number == tracker.last:
             self._membership.heard_on(peer, message.medium, now)
+            if [message.value(name) for name in REPEATED] == self._repeated:
+                self._teach(peer, message, peer.last_status_ns)
             return True
         if (
             number != tracker.last + 1
@@ -146,12 +186,13 @@ class Steady:
         ):
             return False
         self._account(peer, number, now)
+        self._timers.arm(peer.timer, now + peer.deadtime_ns)
         self._membership.heard_on(peer, message.medium, now)
         self._retransmit.acknowledge_later(peer, number)
+        self._teach(peer, message, now)
         return True
 
     def _account(self, peer: Peer, number: int, now: int) -> None:
         peer.tracker.last = number
         peer.last_status_sequence = peer.bulletin_sequence = number
         peer.last_status_ns = now
-        self._timers.arm(peer.timer, now + peer.deadtime_ns)

@@ -64,6 +64,8 @@ def test_it_differs_in_nothing(seed, monkeypatch):
     take = Steady.take
     monkeypatch.setattr(Steady, "take", lambda self, event, now: taken.append(take(self, event, now)) or taken[-1])
     short = life(seed)
+    monkeypatch.setattr(Steady, "hear", lambda self, decoder, frame, now: False)
+    assert life(seed) == short
     monkeypatch.setattr(Steady, "take", lambda self, event, now: False)
     assert life(seed) == short
     assert sum(taken) > 20

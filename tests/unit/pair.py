@@ -151,6 +151,7 @@ class World:
         self.nodes: dict[str, Node] = {}
         self.cut: set[tuple[str, str, str]] = set()
         self.drop = None
+        self.heard = 0  # frames that nobody had to decode
         self._queue: list = []
         self._serial = itertools.count()
         self._generations = itertools.count(100)
@@ -201,7 +202,11 @@ class World:
         if receiver.queue is not None:
             receiver.queue.append((medium, frame))
         elif receiver.alive and medium in receiver.decoders:
-            for message in receiver.decoders[medium].feed(frame):
+            decoder = receiver.decoders[medium]
+            if receiver.cluster.hear(decoder, frame, self.now):
+                self.heard += 1
+                return
+            for message in decoder.feed(frame):
                 receiver.tell(message)
 
     def run(self, seconds: float) -> None:
