@@ -134,6 +134,7 @@ class Address(InlineAgent):
         self._place: tuple[Interface, int] | None = None  # where `start` puts it: interface and prefix
         self._found_at = -1  # Network.changes() when _place was found
         self._held: list[tuple[int, int]] = []  # where `start` has put it: index and prefix; more if the network moved
+        self._lifetime_s = 0  # as `limit` was told last
 
     @property
     def network(self) -> Network:
@@ -162,7 +163,9 @@ class Address(InlineAgent):
         target = self.target
         interface, prefix = self._locate()
         try:
-            self.network.add(interface, target.address, prefix, target.broadcast_in(prefix), target.label)
+            self.network.add(
+                interface, target.address, prefix, target.broadcast_in(prefix), target.label, self._lifetime_s
+            )
         except OSError as error:
             self._place = None
             text = f"cannot add {target.text}/{prefix} to {interface.name}: {error.strerror}"
@@ -174,6 +177,27 @@ class Address(InlineAgent):
         if place in self._held:
             self._held.remove(place)
         self._held.append(place)
+
+    def adopt(self) -> bool:
+        try:
+            for interface, prefix in self._holding():
+                self.network.adopt(self.target.address)
+                self._hold(interface, prefix)
+        except (OSError, AgentError):
+            return False
+        return bool(self._held)
+
+    def guarded(self) -> tuple[bytes, str, int] | None:
+        try:
+            interface, _ = self._locate()
+        except AgentError:
+            return None
+        return self.target.address, interface.name, interface.index
+
+    def limit(self, seconds: int) -> None:
+        before, self._lifetime_s = self._lifetime_s, seconds
+        if self._held and (before or seconds):
+            self.start()
 
     def stop(self) -> None:
         held, self._held = self._held, []
@@ -287,6 +311,19 @@ class SendArp(Address):
 
     def restore(self) -> bool:
         return False
+
+    def adopt(self) -> bool:
+        try:
+            self.start()
+        except AgentError:
+            return False
+        return True
+
+    def guarded(self) -> None:
+        """The address is somebody else's, who may have it here on purpose while the group is not held."""
+
+    def limit(self, seconds: int) -> None:
+        pass
 
     def status(self) -> bool:
         return bool(self._held)

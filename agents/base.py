@@ -67,6 +67,18 @@ class InlineAgent(Agent):
         """Start again what was started and has been taken away by somebody else. True: it had to be; announce it."""
         return False
 
+    def adopt(self) -> bool:
+        """An earlier run has started it: hold it from now on. False: it is not there."""
+        return False
+
+    def guarded(self) -> tuple[bytes, str, int] | None:
+        """The address that this machine answers for where it is started, packed, and the interface that asks for it:
+        name and index. None: it makes the machine answer for nothing, or nobody knows where."""
+        return None
+
+    def limit(self, seconds: int) -> None:
+        """What is started ends by itself after so long, counted from now; 0: it does not."""
+
     def status(self) -> bool:
         raise NotImplementedError
 

@@ -208,27 +208,36 @@ class Network:
         prefix: int,
         broadcast: bytes | None = None,
         label: str | None = None,
+        lifetime_s: int = 0,
     ) -> None:
-        """Success too where it is there already; then for good, if it was there for a time only."""
+        """Success too where it is there already. lifetime_s: the kernel removes it then, counted from now; 0: it is
+        there for good, also if it was there for a time only."""
         self._virtual.add(address)
+        valid_s = lifetime_s or _FOREVER_S
         if len(address) == 4:
             body = _ADDRESS.pack(AF_INET, prefix, 0, 0, interface.index)
             body += attribute(_IFA_LOCAL, address) + attribute(_IFA_ADDRESS, address)
             if broadcast is not None:
                 body += attribute(_IFA_BROADCAST, broadcast)
             body += attribute(_IFA_LABEL, (label or interface.name).encode("utf-8", "surrogateescape") + bytes(1))
+            body += attribute(_IFA_CACHEINFO, _LIFETIMES.pack(valid_s, valid_s, 0, 0))
         else:
             body = _ADDRESS.pack(AF_INET6, prefix, 0, 0, interface.index)
             # No duplicate address detection: it would keep the address unusable for a second or more, and find the dead
             # peer's at best. Never preferred: the machine's own traffic keeps its own address as the source.
             body += attribute(_IFA_ADDRESS, address) + attribute(_IFA_FLAGS, _U32.pack(_IFA_F_NODAD))
-            body += attribute(_IFA_CACHEINFO, _LIFETIMES.pack(0, _FOREVER_S, 0, 0))
+            body += attribute(_IFA_CACHEINFO, _LIFETIMES.pack(0, valid_s, 0, 0))
         flags = netlink.NLM_F_CREATE | netlink.NLM_F_REPLACE
         refused = self._kernel.execute([(netlink.RTM_NEWADDR, flags, body)])[0]
         if refused is not None:
             raise refused
         self._held.add(address)
         self._lost.discard(address)
+
+    def adopt(self, address: bytes) -> None:
+        """It is there, added by an earlier run: as if by this one."""
+        self._virtual.add(address)
+        self._held.add(address)
 
     def remove(self, interface: Interface, address: bytes, prefix: int) -> bool:
         """False: it was not there. The other addresses of the interface stay as they are."""

@@ -105,18 +105,22 @@ class _Daemon:
             warn=self._warn,
         )  # fmt: skip
         self._loop.log.write(INFO, f"heartbeat starting on {config.node}, generation {generation}")
+        inherited = self._executor.inherit()
         now = self._loop.now()
         self._cluster = Cluster(
             config.settings(self._uuid),
             generation=generation,
             seed=int.from_bytes(os.urandom(8), "big"),
             now=now,
-            leftovers=self._executor.leftovers(),
+            leftovers=inherited.leftovers,
+            adopted=inherited.adopted,
+            peer_dead=inherited.peer_dead,
         )
         self._control = Control(self._loop.poller, self._paths.control, self._ask)
         self._executor.control = self._control
         self._catch_signals()
         self._respawner.start()
+        self._executor.start()
         gc.collect()
         gc.freeze()  # what is here now stays; a collection looks at the rest only
         try:
@@ -240,7 +244,8 @@ class _Daemon:
             lateness_ms=self._lateness.milliseconds(),
             realtime=self.realtime,
             locked=self.locked,
-            warnings=self._warnings,
+            warnings=[*self._warnings, *self._executor.lease.warnings],
+            lease=self._executor.lease.status(),
         )
 
     def _stop(self, number: int) -> None:

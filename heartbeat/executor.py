@@ -16,6 +16,7 @@ from heartbeat.core.actions import (
     ERROR,
     INFO,
     START,
+    STATUS,
     STOP,
     WARN,
     Alarm,
@@ -30,23 +31,39 @@ from heartbeat.core.actions import (
     Transmit,
 )
 from heartbeat.core.events import AgentExited
-from heartbeat.held import HeldGroups
+from heartbeat.held import HeldGroups, LastSign
+from heartbeat.lease import Lease
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from heartbeat.agents.base import Agent, InlineAgent, SpawnedAgent
     from heartbeat.config import Config
     from heartbeat.control import Control
     from heartbeat.core.actions import Action
-    from heartbeat.core.settings import Resource
+    from heartbeat.core.settings import Group, Resource
     from heartbeat.loop import Loop
     from heartbeat.wire import Wire
 
 NOT_FOUND = 127
+# what a program of the daemon's own is called in the log
+PROGRAM = "nft"
 # at once, without asking services to stop: one of them is what hangs
 REBOOT = ("/sbin/reboot", "-f")
+# Where an earlier run's table is in force, loading it anew can wait until the first heartbeats are out; where none is,
+# the first heartbeat waits for it, so that nothing is announced that nobody could answer for. It takes 20 ms.
+TABLE_CAN_WAIT_NS = 200_000_000
+TABLE_WAITED_FOR_NS = 1_000_000_000
+
+
+class Inherited:
+    """What an earlier run of this node has left, as Cluster wants to know it: keys of groups."""
+
+    def __init__(self, leftovers: set[str], adopted: set[str], *, peer_dead: bool) -> None:
+        self.leftovers = leftovers
+        self.adopted = adopted
+        self.peer_dead = peer_dead
 
 
 class Executor:
@@ -57,11 +74,16 @@ class Executor:
         self.control: Control | None = None
         self._loop = loop
         self._wire = wire
-        self._children = Children(loop.poller, loop.log.output, self._child_exited, loop.later)
-        self._held = HeldGroups(run_dir, lambda text: loop.log.write(WARN, text))
+        self._children = Children(loop.poller, self._output, self._child_exited, loop.later)
+        self._held = HeldGroups(run_dir, self._warn)
+        self._sign = LastSign(run_dir, self._warn)
         self._agents: dict[Resource, Agent | None] = {}
         self._addresses: dict[Resource, InlineAgent] = {}  # started, not stopped
-        self._serial = 0  # keys of children that nobody waits for
+        self._places: dict[Resource, tuple[bytes, str]] = {}  # of addresses: where they were last known to be
+        self._serial = 0  # keys of children that no run of the core's waits for
+        self._programs: dict[int, Callable[[int, str], None]] = {}  # told of such a child's end
+        self._starting: dict[int, str] = {}  # runs that start a resource: its word
+        self.lease = Lease(run_dir, loop, self._sign, self._run_program, self._extend)
         # runs whose `status` is asked first: what to do when it has answered
         self._asking: dict[int, tuple[RunAgent, SpawnedAgent]] = {}
         self._actions: dict[type, Callable[[Action, int], None]] = {
@@ -78,6 +100,9 @@ class Executor:
         }
         self.configure(config)
         loop.poller.add(agents.notices(), self._addresses_changed)
+
+    def _warn(self, text: str) -> None:
+        self._loop.log.write(WARN, text)
 
     def do(self, action: Action, now: int) -> None:
         self._actions[type(action)](action, now)
@@ -100,6 +125,8 @@ class Executor:
         # what a removed resource still needs to be stopped with
         for resource, agent in known.items():
             self._agents.setdefault(resource, agent)
+        self._settings = config.settings(bytes(16))
+        self._guard()
 
     def _find(self, resource: Resource) -> Agent | None:
         try:
@@ -123,29 +150,118 @@ class Executor:
                 self._loop.log.write(WARN, f"{resource.word}: {error.text}")
         return agent
 
-    def leftovers(self) -> set[str]:
-        """Keys of the groups of which an earlier run has left something up: recorded, or an address that is there."""
-        recorded = self._held.read()
-        return {
+    # --- leases
+
+    def _guard(self) -> None:
+        """Tell the lease which addresses the groups have, and on which interfaces they are asked for."""
+        groups: dict[str, tuple[bytes, ...]] = {}
+        interfaces: dict[str, int] = {}
+        for group in self._config.groups:
+            addresses = []
+            for resource in group.resources:
+                agent = self._agents.get(resource)
+                found = agent.guarded() if isinstance(agent, agents.InlineAgent) else None
+                if found is not None:
+                    interfaces[found[1]] = found[2]
+                    self._places[resource] = found[:2]
+                # an interface that has just lost its network still has its neighbours
+                if resource in self._places:
+                    addresses.append(self._places[resource][0])
+            groups[group.key] = tuple(addresses)
+        self.lease.configure(self._settings, groups, interfaces)
+
+    def _extend(self, keys: Iterable[str], seconds: int) -> None:
+        """Without a table: the addresses of these groups end by themselves after so long; 0: they do not."""
+        wanted = {resource for group in self._config.groups if group.key in keys for resource in group.resources}
+        for resource, agent in self._addresses.items():
+            try:
+                if resource in wanted:
+                    agent.limit(seconds)
+            except agents.AgentError as error:
+                self._loop.log.write(ERROR, f"{resource.word}: {error.text}", cause=resource.word, burst=3)
+
+    def _run_program(self, argv: Sequence[str], done: Callable[[int, str], None]) -> None:
+        """OSError."""
+        self._serial -= 1
+        self._children.spawn(self._serial, PROGRAM, argv, self._environment)
+        self._programs[self._serial] = done
+
+    def _output(self, name: str, line: str) -> None:
+        # nft repeats the line in which it has found an error, and the log is not for what our table says
+        if name != PROGRAM or "Error:" in line:
+            self._loop.log.output(name, line)
+
+    # --- what an earlier run has left
+
+    def inherit(self) -> Inherited:
+        """Look at it, before anything is decided. What is adopted is held from here on."""
+        self._held.read()
+        now = self._loop.now()
+        last_ns = self._sign.last_ns
+        peer_dead = last_ns is not None and self._sign.was_alone and now - last_ns < self._settings.initdead_ns // 2
+        # a peer that has been dead all the while has taken nothing, whether the leases still run or not
+        surviving = self.lease.survivors(self._held.begun)
+        adopted = {
             group.key
             for group in self._config.groups
-            if group.key in recorded or any(self._is_up(resource) for resource in group.resources)
+            if group.key in (self._held.begun if peer_dead else surviving) and self._adopt(group)
         }
+        for group in self._config.groups:
+            if group.key in adopted:
+                for resource in group.resources:
+                    agent = self._agents.get(resource)
+                    if isinstance(agent, agents.InlineAgent):
+                        self._addresses[resource] = agent
+        self.lease.adopt(adopted & surviving)
+        if adopted:
+            self._loop.log.write(WARN, f"going on with what an earlier run has left: {' '.join(sorted(adopted))}")
+        leftovers = {
+            group.key
+            for group in self._config.groups
+            if group.key not in adopted
+            and (group.key in self._held.begun or any(self._is_up(resource) for resource in group.resources))
+        }
+        return Inherited(leftovers, adopted, peer_dead=peer_dead)
+
+    def _adopt(self, group: Group) -> bool:
+        """Has all of it been started, and are its addresses there?"""
+        for resource in group.resources:
+            if resource.notifier:
+                continue
+            agent = self._agents.get(resource)
+            if resource.word not in self._held.up or agent is None:
+                return False
+            if isinstance(agent, agents.InlineAgent) and not agent.adopt():
+                return False
+        return True
 
     def _is_up(self, resource: Resource) -> bool:
         agent = self._agents.get(resource)
         return isinstance(agent, agents.InlineAgent) and agent.status()
 
+    def start(self) -> None:
+        """Load the table."""
+        if self.lease.in_force:
+            self.lease.start(TABLE_CAN_WAIT_NS)
+            return
+        self.lease.start()
+        end = self._loop.now() + TABLE_WAITED_FOR_NS
+        while self.lease.loading and self._loop.now() < end:
+            self._loop.poller.wait(0.05)
+
     # --- actions
 
     def _transmit(self, action: Transmit, now: int) -> None:
-        self._wire.send(action.message, action.priority, now)
+        sent_ns = self._loop.now()
+        taken = self._wire.send(action.message, action.priority, now)
+        if action.priority == STATUS:
+            self.lease.beat(sent_ns, taken=taken, instant=now)
 
     def _note(self, action: Note, now: int) -> None:
         self._loop.log.write(action.severity, action.text)
 
     def _hold(self, action: Hold, now: int) -> None:
-        pass
+        self.lease.hold(action.keys, alone=action.alone, instant=now)
 
     def _remember(self, action: Remember, now: int) -> None:
         pass
@@ -160,6 +276,7 @@ class Executor:
 
     def _stop(self, action: Stop, now: int) -> None:
         self._held.clear()
+        self._sign.clear()
         self.stopped = True
 
     def _reboot(self, action: Reboot, now: int) -> None:
@@ -174,6 +291,9 @@ class Executor:
         agent = self._agents.get(action.resource)
         if action.verb == START and not action.resource.notifier:
             self._held.add(action.group)
+            self._starting[action.run] = action.resource.word
+        elif action.verb == STOP:
+            self._held.stopping(action.resource.word)
         if agent is None:
             # nothing was ever started with it, so there is nothing to stop
             code = 0 if action.verb == STOP else NOT_FOUND
@@ -184,6 +304,9 @@ class Executor:
             self._run_child(agent, action)
 
     def _done(self, run: int, code: int, detail: str) -> None:
+        word = self._starting.pop(run, None)
+        if word is not None and code == 0:
+            self._held.started(word)
         if run:
             self._loop.push(AgentExited(run, code, detail))
 
@@ -192,6 +315,7 @@ class Executor:
         try:
             if action.verb == START:
                 self._addresses[resource] = agent
+                agent.limit(self.lease.lifetime_s)
                 agent.start()
                 self._announce(resource, agent)
             elif action.verb == STOP:
@@ -223,6 +347,9 @@ class Executor:
     def _addresses_changed(self, events: int) -> None:
         """Somebody changed this machine's links or addresses: what was taken from us is set again."""
         agents.take_notices()
+        self._guard()
+        if not self.lease.current:
+            return  # what has ended by itself is not set again
         for resource, agent in self._addresses.items():
             try:
                 if agent.restore():
@@ -257,7 +384,10 @@ class Executor:
     def _child_exited(self, run: int, code: int, detail: str) -> None:
         asking = self._asking.pop(run, None)
         if asking is None:
-            if run > 0:
+            program = self._programs.pop(run, None)
+            if program is not None:
+                program(code, detail)
+            elif run > 0:
                 self._done(run, code, detail)
             return
         action, agent = asking
@@ -272,6 +402,7 @@ class Executor:
         self._children.kill(action.run)
 
     def close(self) -> None:
+        self.lease.close(clean=self.stopped)
         self._children.close()
 
 

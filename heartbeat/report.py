@@ -77,6 +77,15 @@ if TYPE_CHECKING:
         def discarded(self) -> int: ...
 
 
+# of a group: whether its lease runs here; None where nothing is to be guarded, or nothing can guard it
+LEASE_WORDS = {None: "-", True: "runs", False: "none"}
+BACKENDS = {
+    "nftables": "addresses silent {length:g} ms after the last sign of life, by nftables",
+    "valid_lft": "addresses end seconds after the last sign of life",
+    "none": "addresses are not silenced where this daemon is killed",
+}
+
+
 def status(
     view: View,
     media: Iterable[MediumFacts],
@@ -85,24 +94,20 @@ def status(
     realtime: bool,
     locked: bool,
     warnings: Iterable[str] = (),
+    lease: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The object of `status --json`. lateness_ms: of the daemon's own timers, worst and 99th percentile. realtime: it
-    is scheduled as such; locked: its memory cannot be swapped out. warnings: the daemon's, after the core's."""
+    is scheduled as such; locked: its memory cannot be swapped out. warnings: the daemon's, after the core's. lease:
+    backend (nftables, valid_lft or none), length_ms, interfaces, and of each guarded group whether its lease runs."""
+    guard: Mapping[str, Any] = lease or {"backend": "none", "length_ms": 0, "interfaces": [], "groups": {}}
+    running: Mapping[str, bool] = guard["groups"]
     return {
         "node": view.node,
         "state": view.state,
         "generation": view.generation,
         "holds": view.holds,
         "stable": view.stable,
-        "nodes": {
-            name: {
-                "status": node.status,
-                "generation": node.generation,
-                "links": dict(node.links),
-                "last_heard_ns": node.last_heard_ns,
-            }
-            for name, node in view.nodes.items()
-        },
+        "nodes": {name: _node(node) for name, node in view.nodes.items()},
         "media": [
             {
                 "type": medium.type,
@@ -116,9 +121,16 @@ def status(
             for medium in media
         ],
         "groups": [
-            {"key": group.key, "preferred": group.preferred, "holder": group.holder, "state": group.state}
+            {
+                "key": group.key,
+                "preferred": group.preferred,
+                "holder": group.holder,
+                "state": group.state,
+                "lease": running.get(group.key),
+            }
             for group in view.groups
         ],
+        "lease": {name: guard[name] for name in ("backend", "length_ms", "interfaces")},
         "lateness_ms": {"worst": round(lateness_ms[0], 3), "p99": round(lateness_ms[1], 3)},
         "realtime": realtime,
         "locked": locked,
@@ -126,6 +138,15 @@ def status(
         "warnings": list(dict.fromkeys([*view.warnings, *warnings])),
         "last_failover": None if view.last_failover is None else dict(view.last_failover),
         "counts": dict(view.counts),
+    }
+
+
+def _node(node: NodeFacts) -> dict[str, Any]:
+    return {
+        "status": node.status,
+        "generation": node.generation,
+        "links": dict(node.links),
+        "last_heard_ns": node.last_heard_ns,
     }
 
 
@@ -185,8 +206,11 @@ def _failover(last: Mapping[str, Any], now_ns: int) -> str:
 
 
 def _groups(status: Mapping[str, Any]) -> str:
-    rows = [[one["key"], one["holder"] or "nobody", one["state"], one["preferred"]] for one in status["groups"]]
-    return _table(["group", "holder", "state here", "preferred"], rows)
+    rows = [
+        [one["key"], one["holder"] or "nobody", one["state"], LEASE_WORDS[one.get("lease")], one["preferred"]]
+        for one in status["groups"]
+    ]
+    return _table(["group", "holder", "state here", "lease", "preferred"], rows)
 
 
 def _nodes(status: Mapping[str, Any], now_ns: int) -> str:
@@ -210,8 +234,10 @@ def _media(status: Mapping[str, Any]) -> str:
 
 def _daemon(status: Mapping[str, Any]) -> str:
     late = status["lateness_ms"]
+    lease = status.get("lease")
+    leases = BACKENDS[lease["backend"]].format(length=lease["length_ms"]) + "\n" if lease else ""
     return (
-        f"timers late by {late['worst']:g} ms at worst, 99 of 100 by less than {late['p99']:g} ms; "
+        f"{leases}timers late by {late['worst']:g} ms at worst, 99 of 100 by less than {late['p99']:g} ms; "
         f"real-time scheduling {'on' if status['realtime'] else 'off'}, "
         f"memory {'locked' if status['locked'] else 'not locked'}"
     )

@@ -3,8 +3,8 @@
 # It says everything on stderr. When all is there it takes a fraction of a second.
 
 PACKAGES="python3 python3-venv python3-dev gcc libc6-dev"
-# renders the manual pages, to test them
-PACKAGES_TO_TEST="groff-base"
+# what renders the manual pages, and what a router has for its firewall
+PACKAGES_TO_TEST="groff-base nftables"
 
 say() {
     echo "heartbeat: $*" >&2
@@ -21,7 +21,7 @@ import ensurepip, os, sys, sysconfig, venv
 sys.exit(sys.version_info < (3, 11) or not os.path.exists(sysconfig.get_path("include") + "/Python.h"))
 END
     printf '#include <stdio.h>\n#include <linux/rtnetlink.h>\n' | gcc -E - >/dev/null 2>&1 || return 1
-    [ -z "$1" ] || command -v groff >/dev/null
+    [ -z "$1" ] || { command -v groff && PATH=$PATH:/usr/sbin command -v nft; } >/dev/null
 }
 
 install_packages() {

@@ -13,8 +13,8 @@ from tidy.sources import ROOT
 FREE = {
     "__future__", "_collections", "_functools", "_heapq", "_json", "_operator", "_posixsubprocess", "_socket", "_sre",
     "_stat", "_struct", "_collections_abc", "array", "binascii", "collections", "copyreg", "errno", "fcntl",
-    "functools", "gc", "genericpath", "grp", "heapq", "itertools", "keyword", "math", "operator", "os", "posixpath",
-    "pwd", "reprlib", "select", "stat", "struct", "termios", "types", "zlib",
+    "functools", "gc", "genericpath", "grp", "heapq", "itertools", "keyword", "math", "mmap", "operator", "os",
+    "posixpath", "pwd", "reprlib", "select", "stat", "struct", "termios", "types", "zlib",
 }  # fmt: skip
 BOUGHT = {
     "json": "the control socket speaks it, as the commands and the operator's programs do",

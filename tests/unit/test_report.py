@@ -40,10 +40,14 @@ MEDIUM = SimpleNamespace(
 )
 
 
+LEASE = {"backend": "nftables", "length_ms": 450.0, "interfaces": ["eth0"], "groups": {"IPaddr::10.0.0.254": True}}
+
+
 def status(**changes: Any) -> dict[str, Any]:
     return report.status(
-        view(**changes), [MEDIUM], lateness_ms=(1.23456, 0.1), realtime=True, locked=False, warnings=["not locked"]
-    )
+        view(**changes), [MEDIUM], lateness_ms=(1.23456, 0.1), realtime=True, locked=False, warnings=["not locked"],
+        lease=LEASE,
+    )  # fmt: skip
 
 
 def test_the_object_is_the_documented_one_and_json():
@@ -68,7 +72,10 @@ def test_the_object_is_the_documented_one_and_json():
                 "discarded": 3,
             }
         ],
-        "groups": [{"key": "IPaddr::10.0.0.254", "preferred": "julius", "holder": "julius", "state": "held"}],
+        "groups": [
+            {"key": "IPaddr::10.0.0.254", "preferred": "julius", "holder": "julius", "state": "held", "lease": True}
+        ],
+        "lease": {"backend": "nftables", "length_ms": 450.0, "interfaces": ["eth0"]},
         "lateness_ms": {"worst": 1.235, "p99": 0.1},
         "realtime": True,
         "locked": False,
@@ -104,11 +111,13 @@ def good(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_good_day_in_full():
-    assert report.text(good(), 3 * SECOND) == (
+    lease = {name: LEASE[name] for name in ("backend", "length_ms", "interfaces")}
+    groups = [{**GOOD["groups"][0], "lease": True}]
+    assert report.text(good(lease=lease, groups=groups), 3 * SECOND) == (
         "julius is active, holds its own groups, stable\n"
         "\n"
-        "group               holder  state here  preferred\n"
-        "IPaddr::10.0.0.254  julius  held        julius\n"
+        "group               holder  state here  lease  preferred\n"
+        "IPaddr::10.0.0.254  julius  held        runs   julius\n"
         "\n"
         "node    status  generation  heard       links\n"
         "julius  active  7           -           -\n"
@@ -117,6 +126,7 @@ def test_a_good_day_in_full():
         "medium      type    state  through  dropped  rejected  discarded\n"
         "/dev/ttyS0  serial  up     termios  0        2         0\n"
         "\n"
+        "addresses silent 450 ms after the last sign of life, by nftables\n"
         "timers late by 1.5 ms at worst, 99 of 100 by less than 0.25 ms; real-time scheduling on, memory locked\n"
     )
 
@@ -174,6 +184,16 @@ def test_the_last_fail_over():
 )
 def test_spans(nanoseconds, shown):
     assert report._span(nanoseconds) == shown
+
+
+def test_the_lease_as_it_is_kept():
+    rows = [{**GOOD["groups"][0], "key": str(lease), "lease": lease} for lease in (True, False, None)]
+    shown = report.text(good(groups=rows), 0)
+    assert [line.split()[0] for line in shown.splitlines() if " runs " in line] == ["True"]
+    assert [line.split()[0] for line in shown.splitlines() if " none " in line] == ["False"]
+    weaker = {"length_ms": 450.0, "interfaces": []}
+    assert "addresses are not silenced" in report.text(good(lease={**weaker, "backend": "none"}), 0)
+    assert "addresses end seconds after" in report.text(good(lease={**weaker, "backend": "valid_lft"}), 0)
 
 
 def test_nothing_moves_the_terminals_cursor():
