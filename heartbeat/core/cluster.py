@@ -126,7 +126,7 @@ class Cluster:
     def hear(self, decoder: Decoder, frame: bytes, now: int) -> bool:
         """What was read from a medium, before it is decoded. True: it was the peer's status once more, verified,
         counted and taken: nothing is to be done. False: decode it, and `handle` what comes of it."""
-        return now <= self._lease.ends and self._steady.hear(decoder, frame, now)
+        return now <= self._lease.ends and self._steady.repetition.hear(decoder, frame, now) > 0
 
     def deadline(self) -> int | None:
         """When to send Tick at the latest."""
@@ -153,8 +153,8 @@ class Cluster:
     def _tick(self, event: Tick, now: int) -> None:
         self._outbox.clock(event.wall_s)
         due = self._timers.next_due()
-        if due is not None:
-            self._membership.late(now, now - due)
+        if due is not None and now - due > self.settings.keepalive_ns:
+            self._membership.late(now)
         keys = self._timers.due(now)
         if not self._steady.own(keys):
             self._steady.end()

@@ -46,8 +46,8 @@ class Lease(Machine):
     }
 
     __slots__ = (
-        "_alone", "_challenge", "_keys", "_membership", "_outbox", "_resources", "_settings", "_timer", "_timers",
-        "ends",
+        "_alone", "_challenge", "_keys", "_length_ns", "_membership", "_outbox", "_resources", "_settings", "_timer",
+        "_timers", "ends",
     )  # fmt: skip
 
     def __init__(
@@ -64,10 +64,12 @@ class Lease(Machine):
         self._timer = timers.new(self._unanswered)
         self._keys: tuple[str, ...] = ()
         self._alone = False
+        self._length_ns: int | None = None  # from one status to `ends`; None where nothing can end them
         self.ends = NEVER
 
     def reconfigure(self, settings: Settings) -> None:
         self._settings = settings
+        self._measure()
 
     # --- what runs
 
@@ -81,17 +83,21 @@ class Lease(Machine):
             self._keys = keys
             self._alone = alone
             self._outbox.put(Hold(keys, alone=alone))
+            self._measure()
             self.renewed()
+
+    def _measure(self) -> None:
+        lease_ns = self._settings.lease_ns
+        if not self._keys or self._resources.other.peer is None:
+            self._length_ns = None
+        elif self._alone:
+            self._length_ns = max(self._settings.initdead_ns, lease_ns)
+        else:
+            self._length_ns = lease_ns - min(SLACK_NS, lease_ns // SLACK_PART)
 
     def renewed(self) -> None:
         """A status goes out."""
-        if not self._keys or self._resources.other.peer is None:
-            self.ends = NEVER
-        elif self._alone:
-            self.ends = self._outbox.now + max(self._settings.initdead_ns, self._settings.lease_ns)
-        else:
-            lease_ns = self._settings.lease_ns
-            self.ends = self._outbox.now + lease_ns - min(SLACK_NS, lease_ns // SLACK_PART)
+        self.ends = NEVER if self._length_ns is None else self._outbox.now + self._length_ns
 
     # --- lapsed
 

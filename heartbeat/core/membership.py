@@ -317,10 +317,9 @@ class Membership:
             if peer.alive and peer.heard:
                 self._timers.arm(peer.timer, max(until, peer.last_status_ns + peer.deadtime_ns))
 
-    def late(self, now: int, late_ns: int) -> None:
-        """The timers are looked at so late."""
-        if late_ns > self.settings.keepalive_ns:
-            self.postpone(now + GRACE_KEEPALIVES * self.settings.keepalive_ns)
+    def late(self, now: int) -> None:
+        """The timers are looked at late, by more than a keepalive."""
+        self.postpone(now + GRACE_KEEPALIVES * self.settings.keepalive_ns)
 
     def quarantine(self, peer: Peer) -> None:
         """It lives, in a generation that it should not have. Silence proves nothing any more."""

@@ -78,12 +78,13 @@ class Settings:
 
     resources_digest, timing_digest: eight hex digits each over the normalised haresources and over the times and node
     list of ha.cf; two nodes whose digests differ run on different files.
+    lease_ns: how long this node answers for a group's addresses after the last sign of life that it sent.
     divisor: all times, the core's own constants too, run this many times faster (1 for operators).
     """
 
     __slots__ = (
         "auto_failback", "deadtime_ns", "divisor", "failback_delay_ns", "groups", "hopfudge", "initdead_ns",
-        "keepalive_ns", "max_rexmit_delay_ns", "media", "node", "nodes", "reboot_on_stop_failure",
+        "keepalive_ns", "lease_ns", "max_rexmit_delay_ns", "media", "node", "nodes", "reboot_on_stop_failure",
         "resources_digest", "timing_digest", "uuid", "warntime_ns",
     )  # fmt: skip
 
@@ -125,9 +126,5 @@ class Settings:
         self.resources_digest = resources_digest
         self.timing_digest = timing_digest
         self.divisor = divisor
-
-    @property
-    def lease_ns(self) -> int:
-        """How long this node answers for a group's addresses after the last sign of life that it sent."""
-        margin_ns = max(self.deadtime_ns // LEASE_MARGIN_PART, LEASE_MARGIN_LEAST_NS)
-        return max(self.deadtime_ns - margin_ns, MILLISECOND)
+        margin_ns = max(deadtime_ns // LEASE_MARGIN_PART, LEASE_MARGIN_LEAST_NS)
+        self.lease_ns = max(deadtime_ns - margin_ns, MILLISECOND)

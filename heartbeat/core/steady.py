@@ -18,7 +18,6 @@ from heartbeat.core.standby import IDLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _hbfast.codec import Decoder
     from heartbeat.core.challenge import Challenge
     from heartbeat.core.events import AgentExited, LeaseLapsed, MediumDown, MediumUp, Reload, Request
     from heartbeat.core.group import GroupMachine
@@ -38,11 +37,11 @@ REPEATED = ("st", "dt", bulletin.FIELD, "srcuuid")
 
 
 class Steady:
-    """peer: the one that is steady, None while the state is not."""
+    """peer: the one that is steady, None while the state is not. repetition: of its status, while there is one."""
 
     __slots__ = (
-        "_challenge", "_heard", "_lease", "_membership", "_outbox", "_reception", "_repeated", "_repetition",
-        "_resources", "_retransmit", "_standby", "_timer_keys", "_timers", "peer",
+        "_beat_alone", "_challenge", "_heard", "_lease", "_membership", "_outbox", "_reception", "_repeated",
+        "_resources", "_retransmit", "_standby", "_timer_keys", "_timers", "peer", "repetition",
     )  # fmt: skip
 
     def __init__(
@@ -59,19 +58,20 @@ class Steady:
         self._retransmit = retransmit
         self._reception = reception
         self._repeated: list[object] = []
-        self._repetition = Repetition(timers.wheel)
+        self.repetition = Repetition(timers.wheel)
         self._heard = 0  # repetitions of which the others know
+        self._beat_alone = [membership.beat_timer]
         self._timer_keys = membership.beat_timer, retransmit.acknowledge_timer
         self.peer: Peer | None = None
 
     def __getstate__(self) -> dict[str, object]:
         self.settle()
-        return {name: getattr(self, name) for name in self.__slots__ if name != "_repetition"}
+        return {name: getattr(self, name) for name in self.__slots__ if name != "repetition"}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
-        self._repetition = Repetition(self._timers.wheel)
+        self.repetition = Repetition(self._timers.wheel)
         self._heard = 0
 
     # --- is it?
@@ -88,7 +88,7 @@ class Steady:
         """Something else happens: what the next status says is put together anew."""
         self.settle()
         self.peer = None
-        self._repetition.forget()
+        self.repetition.forget()
         self._membership.repeat(False)
 
     def _is(self) -> bool:
@@ -127,22 +127,18 @@ class Steady:
 
     def own(self, keys: list[int]) -> bool:
         """Of the timers that are due, are all such that nothing follows from them?"""
-        return all(key in self._timer_keys for key in keys)
-
-    def hear(self, decoder: Decoder, frame: bytes, now: int) -> bool:
-        """What was read, before it is decoded: is it the peer's status once more, and has it been taken for that?"""
-        return self.peer is not None and self._repetition.hear(decoder, frame, now) != 0
+        return keys == self._beat_alone or all(key in self._timer_keys for key in keys)
 
     def settle(self) -> None:
         """Before anybody else looks at the peer: what has been heard meanwhile."""
-        repetition = self._repetition
+        repetition = self.repetition
         if repetition.count != self._heard and self.peer is not None:
             self._heard = repetition.count
             self._account(self.peer, repetition.sequence, repetition.last_ns)
 
     def _teach(self, peer: Peer, message: Message, now: int) -> None:
         link = peer.links.get(message.medium)
-        repetition = self._repetition
+        repetition = self.repetition
         if link is not None and link.state and repetition.teach(message, now, link.timer):
             repetition.timer = peer.timer
             repetition.deadtime_ns = peer.deadtime_ns

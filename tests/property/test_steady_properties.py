@@ -6,6 +6,7 @@ import pytest
 from pair import CAESAR, JULIUS, World
 
 from heartbeat.core import settings as core_settings
+from heartbeat.core.cluster import Cluster
 from heartbeat.core.steady import Steady
 
 MEDIA = ("ttyS0", "eth0")
@@ -64,7 +65,7 @@ def test_it_differs_in_nothing(seed, monkeypatch):
     take = Steady.take
     monkeypatch.setattr(Steady, "take", lambda self, event, now: taken.append(take(self, event, now)) or taken[-1])
     short = life(seed)
-    monkeypatch.setattr(Steady, "hear", lambda self, decoder, frame, now: False)
+    monkeypatch.setattr(Cluster, "hear", lambda self, decoder, frame, now: False)
     assert life(seed) == short
     monkeypatch.setattr(Steady, "take", lambda self, event, now: False)
     assert life(seed) == short
