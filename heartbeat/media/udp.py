@@ -51,7 +51,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from heartbeat.media import MediumConfig
 
-RECEIVE_DATAGRAMS = 64  # per call, so that a flood cannot keep the daemon from its other work
+RECEIVE_DATAGRAMS = 256  # per call, so that a flood cannot keep the daemon from its other work
 CHECK_NS = 1_000_000_000
 IPTOS_LOWDELAY = 0x10
 
