@@ -10,12 +10,17 @@ class Authenticator:
     octets is hashed first). Works without OpenSSL, also where that forbids MD5 and SHA-1.
     """
 
-    def __init__(self, keys: Mapping[int, tuple[str, bytes]], outbound: int) -> None:
-        """keys: {index 0 to 15: (method, key)}; outbound: the index to sign with.
+    def __init__(self, keys: Mapping[int, tuple[str, bytes]], outbound: int, *, strong: bool = False) -> None:
+        """keys: {index 0 to 15: (method, key)}; outbound: the index to sign with. strong: what is encoded with this
+        bears the strong signature too (docs/protocol.md). A good one is recognised either way.
 
         ValueError, which never shows a key: an index out of range, an unknown method, a key with crc, no key with
         another method, an outbound index without a key.
         """
+
+    @property
+    def strong(self) -> bool:
+        """Is the strong signature added? Never with an outbound key of method crc, which is no secret."""
 
     def sign(self, body: bytes | bytearray | memoryview) -> bytes:
         """`b"<index> <token>"` over the octets of body, with the outbound key; lower-case hex, crc without leading

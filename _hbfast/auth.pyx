@@ -14,13 +14,19 @@ include "digest.pxi"
 cdef enum:
     INDICES = 16                # protocol/wire.md §3.3: indices 0 to 15
     CRC = 5                     # beside the kinds of digest.pxi
+    STRONG = 6                  # keyed BLAKE2s-256 again, with a key of its own and in Base64
 
 cdef struct Key:
     int method                  # 0: no key here
     Digest inner
     Digest outer                # unused by crc and blake2s
+    Digest strong               # unused by crc
 
 crc_prepare()
+
+# What the strong key is derived with (docs/protocol.md). No message has these octets, so no signature of method blake2s
+# gives the key away.
+cdef bytes STRONG_LABEL = b"heartbeat strong signature 1"
 
 cdef dict METHODS = {"crc": CRC, "md5": MD5, "sha1": SHA1, "sha256": SHA256, "blake2s": BLAKE2S}
 
@@ -56,6 +62,32 @@ cdef void set_key(Key* slot, int method, const uint8_t* key, size_t n) noexcept:
     digest_block(&slot.inner, slot.inner.block, False)
     digest_block(&slot.outer, slot.outer.block, False)
     slot.inner.filled = slot.outer.filled = 0
+
+
+cdef void set_strong_key(Key* slot, const uint8_t* key, size_t n) noexcept:
+    """Keyed BLAKE2s-256 over the label is the key; a key of more than 32 octets is hashed first."""
+    cdef Key deriving
+    cdef uint8_t[32] derived
+    set_key(&deriving, BLAKE2S, key, n)
+    digest_update(&deriving.inner, STRONG_LABEL, len(STRONG_LABEL))
+    digest_finish(&deriving.inner, derived)
+    absorb_padded(&slot.strong, BLAKE2S, derived, sizeof(derived), 0)
+
+
+cdef int write_base64(uint8_t* out, const uint8_t* p) noexcept:
+    """32 octets, without the padding: 43 characters."""
+    cdef const char* alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    cdef uint32_t bits = 0
+    cdef int i, n = 0, have = 0
+    for i in range(32):
+        bits = bits << 8 | p[i]
+        have += 8
+        while have >= 6:
+            have -= 6
+            out[n] = alphabet[bits >> have & 63]
+            n += 1
+    out[n] = alphabet[bits << (6 - have) & 63]
+    return n + 1
 
 
 cdef int write_hex(uint8_t* out, const uint8_t* p, int n) noexcept:
@@ -100,6 +132,23 @@ cdef int stated_index(const uint8_t* token, size_t n) noexcept:
     return -1
 
 
+cdef bint equal_octets(const uint8_t* a, const uint8_t* b, size_t n) noexcept:
+    cdef uint64_t difference = 0, x, y
+    while n >= 8:
+        memcpy(&x, a, 8)
+        memcpy(&y, b, 8)
+        difference |= x ^ y
+        a += 8
+        b += 8
+        n -= 8
+    while n > 0:
+        difference |= a[0] ^ b[0]
+        a += 1
+        b += 1
+        n -= 1
+    return difference == 0
+
+
 cdef class Authenticator:
     def __cinit__(self, *args, **kwargs):
         self._keys = PyMem_Calloc(INDICES, sizeof(Key))
@@ -109,7 +158,7 @@ cdef class Authenticator:
     def __dealloc__(self):
         PyMem_Free(self._keys)
 
-    def __init__(self, keys, outbound):
+    def __init__(self, keys, outbound, *, bint strong=False):
         cdef Key* slots = <Key*>self._keys
         cdef int index
         cdef bytes secret
@@ -123,9 +172,12 @@ cdef class Authenticator:
             if (method == "crc") == bool(secret):
                 raise ValueError(f"key {number}: {method} {'takes no' if secret else 'needs a'} key")
             set_key(&slots[index], METHODS[method], secret, len(secret))
+            if secret:
+                set_strong_key(&slots[index], secret, len(secret))
         if outbound not in keys:
             raise ValueError(f"no key has the outbound index {outbound}")
         self._outbound = outbound
+        self.strong = strong and slots[self._outbound].method != CRC
 
     cdef bint begin(self, int index, Signing* signing) noexcept:
         cdef Key* key
@@ -137,6 +189,16 @@ cdef class Authenticator:
         signing.crc = 0
         signing.digest = key.inner
         return key.method != 0
+
+    cdef bint begin_strong(self, int index, Signing* signing) noexcept:
+        cdef Key* key
+        if index == -1:
+            index = self._outbound
+        key = <Key*>self._keys + index
+        signing.index = index
+        signing.method = STRONG
+        signing.digest = key.strong
+        return key.method != 0 and key.method != CRC
 
     cdef void absorb(self, Signing* signing, const uint8_t* p, size_t n) noexcept:
         if signing.method == CRC:
@@ -150,6 +212,9 @@ cdef class Authenticator:
         cdef int size
         if signing.method == CRC:
             return n + write_crc(out + n, ~signing.crc)
+        if signing.method == STRONG:
+            digest_finish(&signing.digest, raw)
+            return n + write_base64(out + n, raw)
         size = digest_size(signing.method)
         digest_finish(&signing.digest, raw)
         if signing.method != BLAKE2S:
@@ -169,14 +234,26 @@ cdef class Authenticator:
     cdef bint check(self, const uint8_t* a, size_t na, const uint8_t* b, size_t nb,
                     const uint8_t* token, size_t n) noexcept:
         cdef uint8_t[TOKEN_MAX] expected
-        cdef uint8_t difference = 0
         cdef int index = stated_index(token, n)
-        cdef size_t i
-        if index < 0 or <size_t>self.token(index, a, na, b, nb, expected) != n:
-            return False
-        for i in range(n):
-            difference |= expected[i] ^ token[i]
-        return difference == 0
+        return (
+            index >= 0 and <size_t>self.token(index, a, na, b, nb, expected) == n
+            and equal_octets(expected, token, n)
+        )
+
+    cdef int strong_token(self, int index, const uint8_t* p, size_t np, uint8_t* out) noexcept:
+        cdef Signing signing
+        if not self.begin_strong(index, &signing):
+            return 0
+        self.absorb(&signing, p, np)
+        return self.finish(&signing, out)
+
+    cdef bint check_strong(self, const uint8_t* p, size_t np, const uint8_t* token, size_t n) noexcept:
+        cdef uint8_t[STRONG_MAX] expected
+        cdef int index = stated_index(token, n)
+        return (
+            index >= 0 and <size_t>self.strong_token(index, p, np, expected) == n
+            and equal_octets(expected, token, n)
+        )
 
     def sign(self, body):
         cdef Py_buffer view

@@ -49,6 +49,10 @@ class Message:
         """Where the whole message came compressed: what it came in. Its inner `auth` field has not been verified; the
         outer's signature has."""
 
+    @property
+    def strong(self) -> bool:
+        """It came with a strong signature (docs/protocol.md), and the Decoder has found that good."""
+
     def get(self, name: str) -> str | None:
         """The first field of this name as text, None where there is none or it isn't a string. Octets that are not
         UTF-8 are written \\xNN, so that the text can always be printed and encoded; `value` has them as they are."""
@@ -68,7 +72,7 @@ class Message:
 
         It costs little, and so does encoding it: the frame is prepared when the first one is encoded, and kept with
         what all that come of one message have in common. ValueError unless there is just one `seq` and one `ts`, both
-        text, and no `auth`.
+        text, and no `auth` or `mac`.
         """
 
     def __eq__(self, other: object) -> bool: ...
@@ -80,7 +84,8 @@ class Decoder:
     Both formats are taken on every medium. With an Authenticator, a message is delivered only if its signature is good,
     which is checked over the octets as they came before anything in them is interpreted: a netstring's trailer, the
     `auth` line of a classic message, of which there must be exactly one. A netstring's inner `auth` field is not looked
-    at. Without one, every well-formed message is delivered.
+    at. A strong signature is checked where there is one, and must then be good too. Without an Authenticator, every
+    well-formed message is delivered.
 
     A *datagram* is exactly one message (classic: with or without one NUL behind it), or it is rejected.
 
@@ -184,7 +189,8 @@ def encode(
     classic: field `auth` holds the signature; no NUL behind it (a UDP sender that wants one adds it).
     netstring: the trailer holds the signature and, with inner_auth, field `auth` the one of the classic form, unless
     a field has type 2, 4 or 5. `auth` takes the place of the first field of that name, else it is the last.
-    Without auth nothing is signed and fields called `auth` are written like any others.
+    Where auth is strong, `mac` holds the strong signature, in the place of the first field of that name, else behind
+    the others. Without auth nothing is signed and fields called `auth` and `mac` are written like any others.
 
     ValueError for what cannot be sent: an empty name, one with `=` or NUL, beginning with `>>>` LF, in the classic form
     also one with LF or beginning with `(`, `<<<` or `>>>`; a NUL in a string or list; nesting deeper than 16; a list

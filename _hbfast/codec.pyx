@@ -9,7 +9,7 @@ cannot is a ValueError.
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.unicode cimport PyUnicode_AsLatin1String, PyUnicode_DecodeLatin1
 
-from _hbfast.auth cimport TOKEN_MAX, Authenticator, Signing, stated_index
+from _hbfast.auth cimport STRONG_MAX, TOKEN_MAX, Authenticator, Signing, equal_octets, stated_index
 from _hbfast.wheel cimport TimerWheel
 
 cdef enum:
@@ -27,6 +27,7 @@ cdef enum:
 include "octets.pxi"
 include "classic.pxi"
 include "netstring.pxi"
+include "strong.pxi"
 include "layout.pxi"
 
 
@@ -92,6 +93,7 @@ cdef class Message:
     cdef bint repeated          # made by again(): `sequence` and `ts` are what it differs in
     cdef uint64_t ts
     cdef uint32_t seen          # bits of the four fields below that have been met
+    cdef uint32_t macs          # how many fields are called mac
     cdef readonly str type
     cdef readonly str source
     cdef readonly uint64_t generation
@@ -99,6 +101,7 @@ cdef class Message:
     cdef readonly str medium
     cdef readonly bytes raw
     cdef readonly Message outer
+    cdef readonly bint strong
 
     def __cinit__(self, *args):
         self.medium = ""
@@ -125,6 +128,8 @@ cdef class Message:
             bit = 4
         elif n == 3 and memcmp(name, b"seq", 3) == 0:
             bit = 8
+        elif n == 3 and memcmp(name, b"mac", 3) == 0:
+            self.macs += 1
         if bit == 0 or self.seen & bit:
             return 0
         self.seen |= bit
@@ -387,6 +392,11 @@ cdef class Decoder:
         cdef tuple payload
         if not unsigned_message(m, p, n):
             return None
+        if m.macs and self.auth is not None:
+            m.strong = strong_verifies(m, self.auth)
+            if not m.strong:
+                self.verdict = BAD_AUTH
+                return None
         m.medium = self.medium
         payload = m.first("_compressed_payload")
         if payload is None or payload[1] != BINARY:
@@ -395,6 +405,7 @@ cdef class Decoder:
         if inner is not None:
             inner.medium = self.medium
             inner.outer = m
+            inner.strong = m.strong
         return inner
 
     cdef void count(self, Verdict verdict) noexcept:
@@ -740,6 +751,8 @@ def encode(Message message not None, Authenticator auth, str format not None, *,
         layout = message.pattern.layout(auth, format == "netstring", inner_auth)
         if layout is not None:
             return PyBytes_FromStringAndSize(<char*>layout.body.data, layout.write(message.sequence, message.ts))
+    if auth is not None and auth.strong:
+        message = with_mac(message, auth)
     if format == "netstring":
         octets = netstring_octets(message, auth, inner_auth)
     elif format == "classic":

@@ -60,24 +60,6 @@ cdef inline uint8_t* put_text(uint8_t* out, const void* p, Py_ssize_t n) noexcep
     return out + n
 
 
-cdef bint equal_octets(const uint8_t* a, const uint8_t* b, Py_ssize_t n) noexcept:
-    """In the same time wherever they differ."""
-    cdef uint64_t difference = 0, x, y
-    while n >= 8:
-        memcpy(&x, a, 8)
-        memcpy(&y, b, 8)
-        difference |= x ^ y
-        a += 8
-        b += 8
-        n -= 8
-    while n > 0:
-        difference |= a[0] ^ b[0]
-        a += 1
-        b += 1
-        n -= 1
-    return difference == 0
-
-
 cdef class Body:
     """A start marker and the fields of a message in one format. What may follow them is written behind, see TAIL_ROOM.
     """
@@ -179,16 +161,26 @@ cdef bytes fields_octets(list fields, bint netstring):
     return w.taken()
 
 
+cdef uint8_t* put_mac_line(uint8_t* out, const uint8_t* mac, int n) noexcept:
+    """Of n octets, 0: there is none."""
+    if n == 0:
+        return out
+    return put_text(put_text(put_text(out, b"mac=", 4), mac, n), b"\n", 1)
+
+
 cdef class Layout:
     """A signed frame. index: the key's; -1 the outbound one."""
     cdef Authenticator auth
     cdef bint inner_auth
     cdef Body body              # the frame is written behind it
     cdef Body inner             # netstring with inner_auth: the classic form, of which the field `auth` is made
+    cdef Body covered           # what the strong signature covers, where there is one: the body of a netstring
     cdef Signing begun          # the frame's signature, with the head taken
     cdef Signing inner_begun
+    cdef Signing strong_begun
 
-    cdef int prepare(self, Pattern pattern, Authenticator auth, int index, bint netstring, bint inner_auth) except -1:
+    cdef int prepare(self, Pattern pattern, Authenticator auth, int index, bint netstring, bint inner_auth,
+                     bint strong) except -1:
         """ValueError where this message has no such frame."""
         self.auth = auth
         self.inner_auth = inner_auth
@@ -205,29 +197,56 @@ cdef class Layout:
             auth.absorb(&self.begun, self.body.data + MARKER, self.body.head - MARKER)
         if self.inner is not None:
             auth.absorb(&self.inner_begun, self.inner.data + MARKER, self.inner.head - MARKER)
+        if strong:
+            self.prepare_strong(pattern, index)
         return 0
+
+    cdef int prepare_strong(self, Pattern pattern, int index) except -1:
+        if not is_same_in_strong(pattern.fields) or not self.auth.begin_strong(index, &self.strong_begun):
+            raise ValueError("no strong signature, or none that is prepared")
+        self.covered = self.body
+        if not self.body.netstring:
+            self.covered = Body()
+            self.covered.prepare(pattern, True)
+        self.auth.absorb(&self.strong_begun, self.covered.data + MARKER, self.covered.head - MARKER)
+        return 0
+
+    cdef int strong_token(self, uint64_t sequence, uint64_t ts, uint8_t* out) noexcept:
+        """The value of `mac`; its length. The body of a netstring is written already."""
+        cdef Signing signing = self.strong_begun
+        if self.covered is not self.body:
+            self.covered.write(sequence, ts)
+        self.auth.absorb(&signing, self.covered.data + self.covered.head, self.covered.size - self.covered.head)
+        return self.auth.finish(&signing, out)
 
     cdef Py_ssize_t write(self, uint64_t sequence, uint64_t ts) noexcept:
         """The frame, to body.data; its size."""
+        cdef uint8_t[STRONG_MAX] mac
         cdef uint8_t[TOKEN_MAX] token
         cdef Signing signing
         cdef uint8_t* data = self.body.data
         cdef uint8_t* out = self.body.write(sequence, ts)
-        cdef int n
+        cdef uint8_t* end
+        cdef int n, m = 0
+        if self.covered is not None:
+            m = self.strong_token(sequence, ts, mac)
         if not self.body.netstring:
+            out = put_mac_line(out, mac, m)
             signing = self.begun
             self.auth.absorb(&signing, data + self.body.head, out - data - self.body.head)
             out = put_text(out, b"auth=", 5)
             out += self.auth.finish(&signing, out)
             return put_text(out, b"\n<<<\n", MARKER + 1) - data
+        if m:
+            out = put_text(put_short_length(out, 7 + m), b"(0)mac=", 7)
+            out = put_text(put_text(out, mac, m), b",", 1)
         if self.inner is not None:
-            self.inner.write(sequence, ts)
+            end = put_mac_line(self.inner.write(sequence, ts), mac, m)
             signing = self.inner_begun
-            self.auth.absorb(&signing, self.inner.data + self.inner.head, self.inner.size - self.inner.head)
+            self.auth.absorb(&signing, self.inner.data + self.inner.head, end - self.inner.data - self.inner.head)
             n = self.auth.finish(&signing, token)
             out = put_text(put_short_length(out, 8 + n), b"(0)auth=", 8)
-            out = put_text(out, token, n)
-            out = put_text(out, b",", 1)
+            out = put_text(put_text(out, token, n), b",", 1)
         out = put_text(out, b"%%%\n", MARKER)
         signing = self.begun
         self.auth.absorb(&signing, data + self.body.head, out - data - self.body.head)
@@ -252,7 +271,7 @@ cdef class Pattern:
             return found
         found = Layout()
         try:
-            found.prepare(self, auth, -1, netstring, inner_auth)
+            found.prepare(self, auth, -1, netstring, inner_auth, auth.strong)
         except ValueError:
             return None
         if netstring:
@@ -263,13 +282,13 @@ cdef class Pattern:
 
 
 cdef Pattern pattern_of(list fields):
-    """ValueError unless there is just one `seq` and one `ts`, both text, and no `auth`."""
+    """ValueError unless there is just one `seq` and one `ts`, both text, and no signature."""
     cdef Pattern pattern = Pattern()
     cdef tuple field
     cdef int i, numbers = 0
     for i in range(len(fields)):
         field = fields[i]
-        if field[0] == "auth":
+        if field[0] == "auth" or field[0] == "mac":
             raise ValueError("a message that holds a signature is not repeated")
         if field[0] == "seq" or field[0] == "ts":
             if field[1] != STRING:

@@ -32,8 +32,8 @@ cdef class Taught:
 
 
 cdef list repeated_fields(Message message):
-    """The fields that a sender repeats: all but the signature."""
-    return [field for field in message.fields() if field[0] != "auth"]
+    """The fields that a sender repeats: all but the signatures."""
+    return [field for field in message.fields() if field[0] != "auth" and field[0] != "mac"]
 
 
 cdef Layout layout_of(Message message, Authenticator auth):
@@ -47,7 +47,7 @@ cdef Layout layout_of(Message message, Authenticator auth):
         return None
     inner_auth = message.value("auth") is not None
     try:
-        layout.prepare(pattern_of(repeated_fields(message)), auth, index, p[0] == c"#", inner_auth)
+        layout.prepare(pattern_of(repeated_fields(message)), auth, index, p[0] == c"#", inner_auth, message.macs > 0)
     except ValueError:
         return None
     if not layout.body.read(p, n, &sequence, &ts) or layout.write(sequence, ts) != n:

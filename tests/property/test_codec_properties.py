@@ -13,6 +13,7 @@ from _hbfast.codec import Decoder, Message, encode
 
 KEYS = {0: ("crc", b""), 1: ("sha1", b"secret"), 2: ("md5", b"secret"), 3: ("blake2s", b"secret"), 15: ("sha256", b"k")}
 AUTH = {index: Authenticator(KEYS, index) for index in KEYS}
+STRONG = {index: Authenticator(KEYS, index, strong=True) for index in KEYS}
 # a busy machine is no reason to fail
 bounded = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 indices = st.sampled_from(sorted(KEYS))
@@ -25,7 +26,7 @@ markers = st.sampled_from(
 octets = st.lists(st.one_of(st.binary(max_size=6), markers), max_size=6).map(b"".join)
 texts = octets.map(lambda value: value.replace(b"\0", b""))
 names = st.one_of(
-    st.sampled_from(["t", "src", "seq", "hg", "info", "auth", "_compressed_payload", "_compression_algorithm"]),
+    st.sampled_from(["t", "src", "seq", "hg", "info", "auth", "mac", "_compressed_payload", "_compression_algorithm"]),
     st.text(string.ascii_letters + string.digits + "_. <>#\xe9", min_size=1, max_size=8),
 ).filter(lambda name: not name.startswith(("<<<", ">>>")))
 elements = st.lists(texts.map(lambda value: value.replace(b"\n", b"")), max_size=3)
@@ -58,6 +59,11 @@ def unsigned(fields):
     return [field for field in fields if field[0] != b"auth"]
 
 
+def signed_anew(message):
+    """The message without signatures that it would keep."""
+    return Message([field for field in message.items() if field[0] not in ("auth", "mac")])
+
+
 def decode(data, auth, *, stream=False, cuts=(), limit=262144):
     decoder = Decoder("m", auth, stream=stream, limit=limit)
     edges = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
@@ -79,7 +85,7 @@ def test_a_netstring_is_what_the_reference_writes_and_reads(message, index):
 @settings(bounded, max_examples=150)
 @given(flat_messages, indices, formats)
 def test_both_signatures_are_what_the_reference_writes(message, index, form):
-    message = Message([field for field in message.items() if field[0] != "auth"])
+    message = signed_anew(message)
     fields = fields_of(message)
     wire = encode(message, AUTH[index], form)
     assert wire == getattr(reference, f"sign_{form}")(fields, KEYS, index)
@@ -89,6 +95,53 @@ def test_both_signatures_are_what_the_reference_writes(message, index, form):
         assert encode(found, AUTH[index], form) == wire
         # LF comes back from classic; an octet 0x13 comes back as LF
         assert form == "classic" or fields_of(found)[:-1] == fields
+
+
+@settings(bounded, max_examples=150)
+@given(messages, indices.filter(bool), formats)
+def test_the_strong_signature_is_what_the_reference_writes_and_finds_good(message, index, form):
+    try:
+        wire = encode(message, STRONG[index], form)
+    except ValueError:
+        # an octet of a nested message stands for LF there
+        assert any(0x0F <= octet <= 0x1F for octet in reference.write_netstring(fields_of(message)))
+        return
+    fields = reference.with_mac(fields_of(message), KEYS, index)
+    if not any(name == b"auth" for name, _, _ in fields):
+        assert wire == getattr(reference, f"sign_{form}")(fields, KEYS, index)
+    expected = reference.message_of_datagram(wire, KEYS)
+    found = decode(wire, AUTH[1])[0]
+    assert [fields_of(each) for each in found] == ([] if expected is None else [expected])
+    assert all(each.strong for each in found)
+
+
+@settings(bounded, max_examples=150)
+@given(messages, indices.filter(bool), formats, st.sampled_from([b"", b"1 x"]), st.data())
+def test_a_strong_signature_of_something_else_is_rejected(message, index, form, junk, choose):
+    """One field is changed, left out, added or moved, and the original's signature made anew."""
+    fields = fields_of(signed_anew(message))
+    mac = reference.with_mac(fields, KEYS, index)[-1]
+    at = choose.draw(st.integers(0, len(fields)))
+    changed = choose.draw(
+        st.sampled_from(
+            [
+                fields[:at] + fields[at + 1 :],
+                [*fields[:at], (b"more", 0, junk), *fields[at:]],
+                fields[::-1],
+                [*fields[:at], *((name, digit, value) for name, digit, value in fields[at : at + 1]), *fields[at:]],
+                fields,
+            ]
+        )
+    )
+    signed = [*changed, mac]
+    try:
+        wire = getattr(reference, f"sign_{form}")(signed, KEYS, 0, **({"inner_auth": False} if form[0] == "n" else {}))
+    except reference.Malformed:
+        return
+    expected = reference.message_of_datagram(wire, KEYS)
+    found = decode(wire, AUTH[1])[0]
+    assert [fields_of(each) for each in found] == ([] if expected is None else [expected])
+    assert not found or reference.covered(changed) == reference.covered(fields)
 
 
 @settings(bounded, max_examples=100)

@@ -11,7 +11,7 @@ from _hbfast.codec import Decoder, Message, Repetition, encode
 from _hbfast.wheel import TimerWheel
 
 KEYS = {0: ("crc", b""), 1: ("sha1", b"secret"), 2: ("md5", b"secret"), 3: ("blake2s", b"secret"), 15: ("sha256", b"k")}
-AUTH = {index: Authenticator(KEYS, index) for index in KEYS}
+AUTH = {strong: {index: Authenticator(KEYS, index, strong=strong) for index in KEYS} for strong in (False, True)}
 # a busy machine is no reason to fail
 bounded = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 indices = st.sampled_from(sorted(KEYS))
@@ -61,14 +61,18 @@ def octets_or_error(*arguments, **options):
 
 
 @settings(bounded, max_examples=300)
-@given(repeated(), st.lists(st.tuples(numbers, numbers, indices, formats, st.booleans()), min_size=1, max_size=5))
+@given(
+    repeated(),
+    st.lists(st.tuples(numbers, numbers, indices, formats, st.booleans(), st.booleans()), min_size=1, max_size=5),
+)
 def test_a_prepared_frame_is_the_ordinary_one(parts, sent):
     again = message_with(parts, 1, 1)
-    for sequence, ts, index, form, inner_auth in sent:
+    for sequence, ts, index, form, inner_auth, strong in sent:
+        auth = AUTH[strong][index]
         again = again.again(sequence, ts)
         equal = message_with(parts, sequence, ts)
-        wire = octets_or_error(again, AUTH[index], form, inner_auth=inner_auth)
-        assert wire == octets_or_error(equal, AUTH[index], form, inner_auth=inner_auth)
+        wire = octets_or_error(again, auth, form, inner_auth=inner_auth)
+        assert wire == octets_or_error(equal, auth, form, inner_auth=inner_auth)
         assert (again.sequence, again.type, again.source) == (sequence, equal.type, equal.source)
         assert again == equal
         assert octets_or_error(again, None, form) == octets_or_error(equal, None, form)
@@ -93,10 +97,12 @@ def damage(draw, frame):
 
 
 @settings(bounded, max_examples=500)
-@given(repeated(plain_fields), indices, formats, st.booleans(), st.booleans(), st.data())
-def test_what_is_heard_is_what_the_reference_and_the_decoder_say(parts, index, form, inner_auth, stream, choose):
-    first = encode(message_with(parts, 5, 7), AUTH[index], form, inner_auth=inner_auth)
-    auth = AUTH[1]
+@given(repeated(plain_fields), indices, formats, st.booleans(), st.booleans(), st.booleans(), st.data())
+def test_what_is_heard_is_what_the_reference_and_the_decoder_say(
+    parts, index, form, inner_auth, strong, stream, choose
+):
+    first = encode(message_with(parts, 5, 7), AUTH[strong][index], form, inner_auth=inner_auth)
+    auth = AUTH[False][1]
     decoder = Decoder("m", auth, stream=stream)
     [taught] = decoder.feed(first)
     repetition = Repetition(TimerWheel(1, 0))
@@ -108,7 +114,8 @@ def test_what_is_heard_is_what_the_reference_and_the_decoder_say(parts, index, f
         other = choose.draw(st.sampled_from([index, index, index, 0, 1]))
         forms = choose.draw(st.sampled_from([form, form, form, "classic"]))
         changed = message_with(parts, sequence, choose.draw(numbers))
-        frame = choose.draw(damage(encode(changed, AUTH[other], forms, inner_auth=inner_auth)))
+        same = choose.draw(st.sampled_from([strong, strong, not strong]))
+        frame = choose.draw(damage(encode(changed, AUTH[same][other], forms, inner_auth=inner_auth)))
         good = decoder.counters["good"]
         heard = repetition.hear(decoder, frame, 1)
         whole = frame.removesuffix(b"\0") if frame.startswith(b">") and not stream else frame
@@ -123,8 +130,10 @@ def test_what_is_heard_is_what_the_reference_and_the_decoder_say(parts, index, f
         assert fresh.idle
         assert message.sequence == repetition.sequence == sequence
         assert message.generation == repetition.generation
-        same = [field for field in taught.items() if field[0] not in ("seq", "ts", "auth")]
-        assert [field for field in message.items() if field[0] not in ("seq", "ts", "auth")] == same
+        assert message.strong == taught.strong
+        numbered = ("seq", "ts", "auth", "mac")
+        expected = [field for field in taught.items() if field[0] not in numbered]
+        assert [field for field in message.items() if field[0] not in numbered] == expected
         assert reference.verified(whole, KEYS)
         last = sequence
     assert repetition.count == last - 5
@@ -134,7 +143,7 @@ def test_what_is_heard_is_what_the_reference_and_the_decoder_say(parts, index, f
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3), st.sampled_from([b"up", b"active"])), max_size=12))
 def test_two_media_never_repeat_what_the_newest_message_did_not_say(sent):
     """Each medium loses what it likes. What is not heard is decoded, and taught if it is no older than the newest."""
-    decoders = {name: Decoder(name, AUTH[0], stream=False) for name in "ab"}
+    decoders = {name: Decoder(name, AUTH[False][0], stream=False) for name in "ab"}
     repetition = Repetition(TimerWheel(1, 0))
     newest = (0, b"")
     for medium, ahead, state in sent:
@@ -142,7 +151,7 @@ def test_two_media_never_repeat_what_the_newest_message_did_not_say(sent):
         if sequence < 1 or (ahead == 1 and state != newest[1]):
             continue
         message = Message([("st", 0, state), ("seq", 0, b"%x" % sequence), ("hg", 0, b"1"), ("ts", 0, b"1")])
-        frame = encode(message, AUTH[0], "netstring")
+        frame = encode(message, AUTH[False][0], "netstring")
         heard = repetition.hear(decoders[medium], frame, 1)
         assert heard != 1 or (sequence, state) == (newest[0] + 1, newest[1])
         assert heard != 2 or (sequence, state) == newest

@@ -1,5 +1,6 @@
 """Signatures as protocol/wire.md §4 has them, by the standard library."""
 
+import base64
 import hashlib
 import hmac
 
@@ -30,3 +31,17 @@ def sign(keys: Keys, index: int, body: bytes) -> bytes:
 def verifies(keys: Keys, body: bytes, signature: bytes) -> bool:
     """With the key of the stated index, and spelled exactly as that would sign it."""
     return any(signature == sign(keys, index, body) for index in keys)
+
+
+def strong_token(keys: Keys, index: int, covered: bytes) -> bytes:
+    """The value of `mac` (docs/protocol.md)."""
+    method, key = keys[index]
+    assert method != "crc"
+    short = key if len(key) <= 32 else hashlib.blake2s(key).digest()
+    derived = hashlib.blake2s(b"heartbeat strong signature 1", key=short).digest()
+    digest = hashlib.blake2s(covered, key=derived).digest()
+    return b"%d %s" % (index, base64.b64encode(digest).rstrip(b"="))
+
+
+def strong_verifies(keys: Keys, covered: bytes, signature: bytes) -> bool:
+    return any(signature == strong_token(keys, index, covered) for index in keys if keys[index][0] != "crc")

@@ -185,6 +185,37 @@ def verified_netstring(octets: bytes, keys: auth.Keys) -> bool:
     return len(signature) <= 256 and auth.verifies(keys, body, signature)
 
 
+# ---- the strong signature (docs/protocol.md) ----
+
+
+def covered(fields: Fields) -> bytes:
+    """What it covers: the fields as in a netstring, without the signatures, and with LF for 0x13 in strings."""
+    body = [field for field in fields if field[0] not in (b"mac", b"auth")]
+    return write_netstring(told_alike(body)).removeprefix(b"###\n").removesuffix(b"%%%\n")
+
+
+def told_alike(fields: Fields) -> Fields:
+    return [
+        (name, digit, told_alike(v) if digit == 2 else v.replace(b"\x13", b"\n") if digit == 0 else v)
+        for name, digit, v in fields
+    ]
+
+
+def with_mac(fields: Fields, keys: auth.Keys, index: int) -> Fields:
+    mac = (b"mac", 0, auth.strong_token(keys, index, covered(fields)))
+    places = [i for i, (name, _, _) in enumerate(fields) if name == b"mac"] or [len(fields)]
+    before, after = fields[: places[0]], fields[places[0] :]
+    return [*before, mac, *(field for field in after if field[0] != b"mac")]
+
+
+def strong(fields: Fields, keys: auth.Keys) -> bool | None:
+    """None where there is no such signature."""
+    macs = [field for field in fields if field[0] == b"mac"]
+    if not macs:
+        return None
+    return len(macs) == 1 and macs[0][1] == 0 and auth.strong_verifies(keys, covered(fields), macs[0][2])
+
+
 # ---- whole messages ----
 
 
@@ -251,6 +282,7 @@ def message_of_datagram(octets: bytes, keys: auth.Keys | None) -> Fields | None:
         if keys is not None:
             require(octets[:1] == b"#" or octets.endswith(b"\n<<<\n"))
             require(verified(octets, keys))
+            require(strong(read_one(without_trailer(octets)), keys) is not False)
         return read(octets)
     except Malformed:
         return None

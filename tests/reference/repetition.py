@@ -23,8 +23,12 @@ def repeats(taught: bytes, frame: bytes, keys: auth.Keys, index: int) -> int | N
     except (codec.Malformed, KeyError, ValueError):
         return None
     numbers = {b"seq": b"%x" % sequence, b"ts": b"%x" % ts}
-    expected = [(name, digit, numbers.get(name, value)) for name, digit, value in fields if name != b"auth"]
-    inner_auth = len(expected) < len(fields)
+    names = [name for name, _, _ in fields]
+    signatures = (b"auth", b"mac")
+    expected = [(name, digit, numbers.get(name, value)) for name, digit, value in fields if name not in signatures]
+    if b"mac" in names:
+        expected = codec.with_mac(expected, keys, index)
+    inner_auth = b"auth" in names
     netstring = taught.startswith(b"#")
     return (
         sequence if ts and frame == written(expected, keys, index, netstring=netstring, inner_auth=inner_auth) else None

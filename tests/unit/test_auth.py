@@ -158,6 +158,14 @@ def test_wrong_keys_are_refused_without_showing_them(keys, outbound):
     assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("index", KEYS)
+def test_the_strong_signature_needs_a_secret(index):
+    assert Authenticator(KEYS, index, strong=True).strong == (index != 3)
+    assert not Authenticator(KEYS, index).strong
+    # what is signed besides is the same
+    assert Authenticator(KEYS, index, strong=True).sign(BODY) == Authenticator(KEYS, index).sign(BODY)
+
+
 def test_a_key_is_in_no_text():
     assert "TestKey" not in repr(Authenticator(KEYS, 1)) + str(Authenticator(KEYS, 1))
 

@@ -5,6 +5,7 @@ import bz2
 import time
 import tracemalloc
 import zlib
+from pathlib import Path
 
 import pytest
 from reference import auth as reference_auth
@@ -595,6 +596,177 @@ def test_the_signature_is_checked_before_anything_is_interpreted():
     for octets in (signed_netstring(b"6:(9)t=x,"), signed_lines(b"nonsense\n")):
         assert datagram(octets) == "malformed"
         assert datagram(octets, Authenticator({1: ("sha1", b"x")}, 1)) == "bad_auth"
+
+
+# ---- the strong signature ----
+
+STRONG = Authenticator(KEYS, 1, strong=True)
+
+
+def test_the_example_of_the_strong_signature():
+    """As docs/protocol.md has it."""
+    fields = [
+        ("t", 0, b"status"),
+        ("st", 0, b"up"),
+        ("src", 0, b"bob"),
+        ("srcuuid", 1, bytes.fromhex("783c23050d464be79699a2ae36400799")),
+        ("seq", 0, b"2"),
+        ("hg", 0, b"6b02c8a0"),
+        ("ts", 0, b"6b02c9bf"),
+    ]
+    classic = encode(Message(fields), STRONG, "classic")
+    assert classic == (
+        b">>>\nt=status\nst=up\nsrc=bob\n(1)srcuuid=eDwjBQ1GS+eWmaKuNkAHmQ==\nseq=2\nhg=6b02c8a0\nts=6b02c9bf\n"
+        b"mac=1 g2WetzlBOKacUrV1T8xadnBU/i2F21y4x/pzsLj9Jxw\nauth=1 0201198351fb22267ec20a9f318a32bd4566d1c0\n<<<\n"
+    )
+    netstring = encode(Message(fields), STRONG, "netstring")
+    for octets in (classic, netstring):
+        assert datagram(octets).strong
+        assert datagram(octets).items() == (*fields, *datagram(classic).items()[-2:])
+    for line in classic.decode().splitlines():
+        assert f"    {line}\n" in PROTOCOL
+
+
+PROTOCOL = (Path(__file__).parent.parent.parent / "docs" / "protocol.md").read_text()
+
+
+@pytest.mark.parametrize("form", ["classic", "netstring"])
+@pytest.mark.parametrize("index", KEYS)
+def test_a_strong_signature_is_added_and_recognised(form, index):
+    octets = encode(STATUS, Authenticator(KEYS, index, strong=True), form)
+    found = datagram(octets)
+    assert found.strong == (index != 3)
+    assert [field for field in found.items() if field[0] not in ("mac", "auth")] == list(STATUS.items())
+    fields = plain(STATUS) if index == 3 else reference.with_mac(plain(STATUS), KEYS, index)
+    assert octets == getattr(reference, f"sign_{form}")(fields, KEYS, index)
+    # nobody who knows nothing of it minds
+    assert datagram(octets, None).type == "status"
+    assert not datagram(octets, None).strong
+    assert not datagram(encode(STATUS, Authenticator(KEYS, index), form)).strong
+    assert not STATUS.strong
+
+
+def test_a_received_message_is_signed_again():
+    found = datagram(encode(STATUS, STRONG, "netstring"))
+    for form in ("classic", "netstring"):
+        assert encode(found, STRONG, form) == encode(STATUS, STRONG, form)
+        # as it is, by one who does not sign strongly
+        assert encode(found, AUTH, form) == encode(STATUS, STRONG, form)
+
+
+def test_mac_takes_its_old_place():
+    message = Message([("mac", 0, b"old"), ("t", 0, b"x"), ("mac", 1, b"older")])
+    found = datagram(encode(message, STRONG, "netstring"))
+    assert found.strong
+    assert [name for name, _, _ in found.items()] == ["mac", "t", "auth"]
+    message = Message([("auth", 0, b"old"), ("t", 0, b"x")])
+    assert [name for name, _, _ in datagram(encode(message, STRONG, "classic")).items()] == ["auth", "t", "mac"]
+
+
+def resigned(fields, form, index=1):
+    """With the original's signatures alone."""
+    return getattr(reference, f"sign_{form}")(fields, KEYS, index)
+
+
+@pytest.mark.parametrize("form", ["classic", "netstring"])
+def test_a_wrong_strong_signature_is_a_bad_signature(form):
+    fields = reference.with_mac(plain(STATUS), KEYS, 1)
+    mac = fields[-1]
+    index, _, text = mac[2].partition(b" ")
+    assert datagram(resigned(fields, form)).strong
+    for value in [
+        b"",
+        b" ",
+        text,
+        b"1 ",
+        b"1",
+        mac[2] + b"=",
+        mac[2] + b" ",
+        mac[2][:-1],
+        b"1  " + text,
+        b"01 " + text,
+        b"2 " + text,
+        b"3 " + text,
+        b"3 ",
+        b"6 " + text,
+        b"16 " + text,
+        mac[2].swapcase(),
+        reference_auth.strong_token(KEYS, 2, reference.covered(fields)).replace(b"2 ", b"1 ", 1),
+        index + b" " + reference_auth.sign(KEYS, 1, reference.covered(fields)).partition(b" ")[2],
+    ]:
+        assert datagram(resigned([*fields[:-1], (b"mac", 0, value)], form)) == "bad_auth", value
+    for wrong in (
+        [*fields, mac],
+        [mac, *fields],
+        [*fields[:-1], (b"mac", 1, mac[2])],
+        [*fields[:-1], (b"mac", 3, [mac[2]])],
+        [*fields[:-1], (b"mac", 3, [])],
+        [*fields, (b"more", 0, b"")],
+        [(name, digit, b"2c" if name == b"seq" else value) for name, digit, value in fields],
+        [(name, digit, b"6b02c88c" if name == b"hg" else value) for name, digit, value in fields],
+        [(name, 1 if name == b"st" else digit, value) for name, digit, value in fields],
+        [fields[1], fields[0], *fields[2:]],
+    ):
+        assert datagram(resigned(wrong, form)) == "bad_auth", wrong
+    # another key of ours is as good as the one of the original's signature
+    assert datagram(resigned(reference.with_mac(plain(STATUS), KEYS, 5), form, 2)).strong
+
+
+def test_every_bit_that_the_strong_signature_covers():
+    """Signed again with a method that has no secret: what an outsider can do where `crc` is among the keys."""
+    good = reference.with_mac(plain(STATUS), KEYS, 1)
+    count = 0
+    for i, (name, digit, value) in enumerate(good):
+        for bit in range(8 * len(value)):
+            damaged = bytearray(value)
+            damaged[bit // 8] ^= 1 << bit % 8
+            if digit == 0 and b"\0" in damaged:
+                continue
+            fields = [*good[:i], (name, digit, bytes(damaged)), *good[i + 1 :]]
+            assert datagram(resigned(fields, "netstring", 3)) == "bad_auth", (name, bit)
+            count += 1
+    assert count > 500
+
+
+def test_the_strong_signature_is_the_same_in_both_formats():
+    kid = Message([("t", 0, b"a\nb"), ("auth", 0, b"kept"), ("mac", 0, b"kept"), ("l", 3, [b"x"])])
+    message = Message(
+        [("t", 0, b"x\ny"), ("b", 1, b"\n\x13\0"), ("kid", 2, kid), ("l", 3, [b"", b"1:2,"]), ("e", 0, b"")]
+    )
+    macs = {datagram(encode(message, STRONG, form)).get("mac") for form in ("classic", "netstring")}
+    assert macs == {reference.with_mac(plain(message), KEYS, 1)[-1][2].decode()}
+    # an octet that the classic format turns into LF
+    told_alike = [Message([("t", 0, b"x" + octet + b"y")]) for octet in (b"\n", b"\x13")]
+    for form in ("classic", "netstring"):
+        found = [datagram(encode(each, STRONG, form)) for each in told_alike]
+        assert found[0].get("mac") == found[1].get("mac")
+        assert all(each.strong for each in found)
+
+
+def test_a_list_with_a_nul_is_judged_and_raises_nothing():
+    """We would not send one."""
+    fields = [(b"t", 0, b"x"), (b"l", 3, [b"a\0b"])]
+    assert datagram(resigned(reference.with_mac(fields, KEYS, 1), "netstring")).strong
+    assert datagram(resigned([*fields, (b"mac", 0, b"1 x")], "netstring")) == "bad_auth"
+
+
+def test_nesting_has_a_limit_for_strong_signatures_too():
+    assert datagram(encode(deep(16), STRONG, "netstring")).strong
+    with pytest.raises(ValueError, match="nest"):
+        encode(deep(17), STRONG, "netstring")
+
+
+def test_a_strong_signature_of_what_came_compressed():
+    """It is the outer message's that counts."""
+    inner = encode(STATUS, None, "classic")
+    fields = [("_compressed_payload", 1, zlib.compress(inner)), ("_compression_algorithm", 0, b"zlib")]
+    message = datagram(encode(Message(fields), STRONG, "netstring"))
+    assert message == STATUS
+    assert message.strong
+    forged = [(name.encode(), digit, value) for name, digit, value in fields] + [(b"mac", 0, b"1 x")]
+    assert datagram(resigned(forged, "netstring")) == "bad_auth"
+    fields[0] = ("_compressed_payload", 1, zlib.compress(encode(STATUS, STRONG, "classic")))
+    assert not datagram(encode(Message(fields), AUTH, "netstring")).strong
 
 
 # ---- compression ----

@@ -10,6 +10,7 @@ from _hbfast.wheel import TimerWheel
 S = 1_000_000_000
 KEYS = {1: ("sha1", b"TestKey123"), 2: ("md5", b"Another"), 3: ("crc", b""), 4: ("blake2s", b"k"), 5: ("sha256", b"k")}
 AUTH = {index: Authenticator(KEYS, index) for index in KEYS}
+STRONG = {index: Authenticator(KEYS, index, strong=True) for index in KEYS}
 FORMS = ("classic", "netstring")
 DEATH, ETHERNET, SERIAL = range(3)  # keys of timers
 OTHER, REPEATED, COPY = range(3)  # what hear() answers
@@ -83,10 +84,10 @@ def test_a_prepared_frame_is_the_ordinary_one(form, index, inner_auth):
     """Also where the numbers grow, and where the keys change in between."""
     first = status(0xE)
     for sequence in [*range(0xE, 0x13), 0xFF, 0x100, 2**63, 2**64 - 1]:
-        for key in (index, 3, index):
+        for auth in (AUTH[index], STRONG[index], AUTH[3], STRONG[3], AUTH[index]):
             again = first.again(sequence, sequence)
-            expected = encode(status(sequence, sequence), AUTH[key], form, inner_auth=inner_auth)
-            assert encode(again, AUTH[key], form, inner_auth=inner_auth) == expected
+            expected = encode(status(sequence, sequence), auth, form, inner_auth=inner_auth)
+            assert encode(again, auth, form, inner_auth=inner_auth) == expected
     assert encode(first.again(7, 8), None, form) == encode(status(7, 8), None, form)
     with pytest.raises(ValueError, match="xml"):
         encode(first.again(7, 8), AUTH[index], "xml")
@@ -102,6 +103,7 @@ def test_a_prepared_frame_is_the_ordinary_one(form, index, inner_auth):
         [("seq", 0, b"1"), ("seq", 0, b"2"), ("ts", 0, b"1")],
         [("seq", 0, b"1"), ("ts", 0, b"1"), ("ts", 0, b"1")],
         [("seq", 0, b"1"), ("ts", 0, b"1"), ("auth", 0, b"1 x")],
+        [("seq", 0, b"1"), ("ts", 0, b"1"), ("mac", 0, b"1 x")],
     ],
 )
 def test_what_cannot_be_repeated(fields):
@@ -192,14 +194,17 @@ def test_what_is_no_repetition():
     assert listener.hear("eth0", status(6)) == REPEATED
 
 
+@pytest.mark.parametrize("strong", [False, True])
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("index", KEYS)
-def test_every_damaged_bit_is_left_to_the_decoder(form, index):
+def test_every_damaged_bit_is_left_to_the_decoder(form, index, strong):
+    signers = STRONG if strong else AUTH
     decoder = Decoder("m", AUTH[index], stream=False)
     repetition = Repetition(TimerWheel(1, 0))
-    [found] = decoder.feed(encode(status(0x1B), AUTH[index], form))
+    [found] = decoder.feed(encode(status(0x1B), signers[index], form))
+    assert found.strong == (strong and index != 3)
     assert repetition.teach(found, 0)
-    good = encode(status(0x1C, 0x6B02CAB8), AUTH[index], form)
+    good = encode(status(0x1C, 0x6B02CAB8), signers[index], form)
     for bit in range(8 * len(good)):
         damaged = bytearray(good)
         damaged[bit // 8] ^= 1 << bit % 8
@@ -212,9 +217,11 @@ def test_every_damaged_bit_is_left_to_the_decoder(form, index):
         assert repetition.hear(decoder, wrong, S) == OTHER
     for other in KEYS:
         same_key = other == index
-        forged = encode(status(0x1C), AUTH[other], form)
+        forged = encode(status(0x1C), signers[other], form)
         assert (repetition.hear(decoder, forged, S) == REPEATED) == same_key
         repetition.sequence = 0x1B
+    if found.strong:
+        assert repetition.hear(decoder, encode(status(0x1C), AUTH[index], form), S) == OTHER
     if index != 3:  # crc has no key
         keys = {index: (KEYS[index][0], b"another key")}
         assert repetition.hear(decoder, encode(status(0x1C), Authenticator(keys, index), form), S) == OTHER
@@ -353,6 +360,19 @@ def test_a_frame_that_no_sender_of_ours_writes_is_never_repeated():
         repetition.teach(found, 0)
         for _ in range(2):
             assert repetition.hear(decoder, frame, 0) == OTHER
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_wrong_strong_signature_alone_is_left_to_the_decoder(form):
+    """The original's, around it, is good: whoever knows another key can make that."""
+    decoder = Decoder("m", AUTH[1], stream=False)
+    repetition = Repetition(TimerWheel(1, 0))
+    assert repetition.teach(decoder.feed(encode(status(0x1B), STRONG[1], form))[0], 0)
+    mac = decoder.feed(encode(status(0x1B), STRONG[1], form))[0].get("mac")
+    old = encode(Message([*status(0x1C).items(), ("mac", 0, mac.encode())]), AUTH[1], form)
+    assert repetition.hear(decoder, old, S) == OTHER
+    assert decoder.feed(old) == []
+    assert repetition.hear(decoder, encode(status(0x1C), STRONG[1], form), S) == REPEATED
 
 
 def test_new_keys():
