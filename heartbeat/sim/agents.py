@@ -1,0 +1,129 @@
+"""The resource agents of one node: they take time, fail, hang, and are killed.
+
+An address is set inside the daemon, in no time to speak of; a script is a process of its own. What an agent is made to
+do wrong is set from outside: `trouble[resource]`, a word of TROUBLES. A daemon that dies takes its running scripts
+with it, half done.
+
+Audited here: no agent is started twice at once, none while its stop is unfinished, none that is up already.
+"""
+
+from __future__ import annotations
+
+from heartbeat.core.actions import ANNOUNCE, START, STOP
+from heartbeat.core.settings import MILLISECOND
+from heartbeat.sim.medium import NEVER
+from heartbeat.sim.options import ADDRESS_AGENTS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from random import Random
+
+    from heartbeat.core.actions import KillAgent, RunAgent
+    from heartbeat.core.settings import Resource
+    from heartbeat.sim.driver import Driver
+
+TROUBLES = ("start fails", "stop fails", "both fail", "start hangs", "stop hangs", "slow")
+INLINE_NS = MILLISECOND // 20
+SPAWN_NS = 2 * MILLISECOND
+SLOW = 20  # times as long
+KILLED = 137
+
+
+class Agents:
+    """running: by number, of the present daemon."""
+
+    __slots__ = ("_confirmed", "_failed_at", "_node", "_random", "running", "trouble")
+
+    def __init__(self, node: Driver, random: Random) -> None:
+        self._node = node
+        self._random = random
+        self.trouble: dict[Resource, str] = {}
+        self.running: dict[int, RunAgent] = {}
+        self._confirmed: set[Resource] = set()  # this daemon was told that they are up
+        self._failed_at = -NEVER
+
+    def adopt(self, resources: list[Resource]) -> None:
+        """A new daemon, which knows of these that they are up."""
+        self._confirmed = set(resources)
+
+    def run(self, action: RunAgent) -> None:
+        """RunAgent. Its `AgentExited` follows, later."""
+        node, resource = self._node, action.resource
+        if action.verb == ANNOUNCE or resource.notifier:
+            return
+        node.note(f"{action.verb} {resource.word}")
+        for other in self.running.values():
+            if other.resource == resource:
+                node.fail("agents", f"{action.verb} of {resource.word} while its {other.verb} is unfinished")
+        if action.verb == START:
+            if resource in self._confirmed:
+                node.fail("agents", f"{resource.word} is started though it is up")
+            node.machine.held[action.group] = None
+        self.running[action.run] = action
+        node.changed()
+        trouble = self.trouble.get(resource, "")
+        if trouble == f"{action.verb} hangs":
+            return
+        failed = trouble in (f"{action.verb} fails", "both fail")
+        node.later(self._takes_ns(resource, slow=trouble == "slow"), self._ended, (action, failed, node.life))
+
+    def _takes_ns(self, resource: Resource, *, slow: bool) -> int:
+        if resource.name in ADDRESS_AGENTS:
+            return INLINE_NS
+        usual_ns = SPAWN_NS + self._random.randrange(self._node.world.options.script_ns + 1)
+        return usual_ns * SLOW if slow else usual_ns
+
+    def _ended(self, told: tuple[RunAgent, bool, int]) -> None:
+        action, failed, life = told
+        if life == self._node.life and action.run in self.running:
+            self._finish(action, int(failed), "it fails" if failed else "")
+
+    def kill(self, action: KillAgent) -> None:
+        running = self.running.get(action.run)
+        if running is not None:
+            self._node.note(f"kill {running.verb} {running.resource.word}")
+            self._node.later(MILLISECOND, self._killed, (running, self._node.life))
+
+    def _killed(self, told: tuple[RunAgent, int]) -> None:
+        action, life = told
+        if life == self._node.life and action.run in self.running:
+            self._finish(action, KILLED, "killed")
+
+    def _finish(self, action: RunAgent, code: int, detail: str) -> None:
+        node = self._node
+        del self.running[action.run]
+        self._take_effect(action, code)
+        if code:
+            self._failed_at = node.world.now
+            node.note(f"{action.verb} {action.resource.word} ends with {code}")
+        node.agent_exited(action.run, code, detail)
+
+    def _take_effect(self, action: RunAgent, code: int) -> None:
+        """What a run that ended so has done to the machine. A failed one may have done all of it, or nothing."""
+        node, resource = self._node, action.resource
+        self._confirmed.discard(resource)
+        done = code == 0 or self._random.random() < 0.5
+        if action.verb == START:
+            if code == 0:
+                self._confirmed.add(resource)
+                node.machine.unknown.discard(resource)
+            if done:
+                node.machine.up[resource] = action.group
+        elif action.verb == STOP:
+            if done:
+                node.audit_down(resource)
+                node.machine.up.pop(resource, None)
+            if code:
+                node.machine.unknown.add(resource)
+        node.changed()
+
+    def failed_since(self, instant: int) -> bool:
+        """Has any run failed since then?"""
+        return self._failed_at >= instant
+
+    def die(self) -> None:
+        """The daemon is dead, and so are its children, wherever they were."""
+        for action in list(self.running.values()):
+            self._take_effect(action, KILLED)
+        self.running.clear()
+        self._confirmed.clear()

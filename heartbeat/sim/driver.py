@@ -1,0 +1,315 @@
+"""What drives one real `Cluster`: its clocks, its frames, and every action done as the daemon's executor does it.
+
+It obeys in the order given: send first, then renew. A node (node.py) is a driver with a life of its own.
+
+Clocks: local = offset + world * rate / 2**20, nanoseconds.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from _hbfast.auth import Authenticator
+from _hbfast.codec import encode
+from heartbeat.core.actions import (
+    SEVERITIES,
+    STATUS,
+    WARN,
+    Alarm,
+    Hold,
+    KillAgent,
+    Note,
+    Reboot,
+    Remember,
+    Reply,
+    RunAgent,
+    Stop,
+    Transmit,
+)
+from heartbeat.core.cluster import Cluster
+from heartbeat.core.events import AgentExited, LeaseLapsed, Reload, Request, Tick
+from heartbeat.core.settings import SECOND
+from heartbeat.sim.agents import Agents
+from heartbeat.sim.machine import TICK_NS, Machine
+from heartbeat.sim.medium import NEVER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from heartbeat.core.actions import Action
+    from heartbeat.core.cluster import Event
+    from heartbeat.core.settings import Resource, Settings
+    from heartbeat.core.view import ClusterView
+    from heartbeat.sim.medium import Lane
+    from heartbeat.sim.world import World
+
+OFF, DOWN, RUNNING, PAUSED = range(4)
+
+EPOCH_S = 1_600_000_000  # Unix time of the world's instant 0
+RATE_SHIFT = 20
+UNITY = 1 << RATE_SHIFT
+
+REBOOT_NS = 30 * SECOND
+
+
+def _not_running(event: Event, now: int) -> list[Action]:
+    raise AssertionError("no daemon runs")
+
+
+def _never() -> int | None:
+    return None
+
+
+class Driver:
+    """life: counts the daemons; whatever belongs to an earlier one is void. due: when the daemon next wants a Tick,
+    an instant of the world."""
+
+    def __init__(self, world: World, index: int, settings: Settings, core: Callable[..., Any] | None = None) -> None:
+        self.world = world
+        self.index = index
+        self.name = settings.node
+        self.settings = settings
+        self.peer: Driver = self
+        self.state = DOWN
+        self.life = 0
+        self.due = NEVER
+        self.machine = Machine()
+        self.lanes_of: dict[str, Lane] = {}
+        self.media_down: set[str] = set()
+        self.cluster: Any = None
+        self.requests: dict[int, str] = {}  # that have no reply yet
+        self.runs_since = 0  # without a pause
+        self.leaving = False  # it was told to stop
+        self.wanted = True  # the supervisor keeps it running
+        self.pauses = 0
+        self.accepting: set[str] = set()  # the operator has accepted these, of this daemon
+        self.wall_offset_ns = EPOCH_S * SECOND - index * SECOND  # the second node's is late
+        self._core = core or Cluster
+        self._random = Random(f"{world.options.seed} node {index}")
+        self.agents = Agents(self, Random(f"{world.options.seed} agents {index}"))
+        self._rate = UNITY + world.options.rates[index]
+        self._offset = self._random.randrange(10 * SECOND, 100_000 * SECOND)
+        self._handle: Callable[[Any, int], list[Action]] = _not_running
+        self._deadline: Callable[[], int | None] = _never
+        self._lanes: list[Lane] = []
+        self._feeds: dict[str, Callable[[bytes], list[Any]]] = {}
+        self._tick = Tick(0)
+        self._auth = Authenticator(world.options.keys, min(world.options.keys))
+        self._waiting_events: list[Event] = []
+        self._break_after: int | None = None
+        self._inner_auth = world.options.inner_auth
+        self._lapse_told = False
+        self._renewing = False
+        self._alone = False
+        self._lease_ns = self._lease(settings)
+        self._methods: dict[type, Callable[[Any], None]] = {
+            RunAgent: self.agents.run,
+            KillAgent: self.agents.kill,
+            Note: self._note,
+            Reply: self._reply,
+            Remember: self._remember,
+            Alarm: self._alarm,
+            Stop: self._stop,
+            Reboot: self._reboot,
+        }
+
+    def _lease(self, settings: Settings) -> int:
+        """In the world's time; the kernel's tick added, which is as bad as it gets."""
+        return settings.lease_ns * UNITY // self._rate + TICK_NS
+
+    # --- clocks
+
+    def local(self, instant: int) -> int:
+        return self._offset + (instant * self._rate >> RATE_SHIFT)
+
+    @property
+    def wall_s(self) -> int:
+        return (self.world.now + self.wall_offset_ns) // SECOND
+
+    # --- the daemon's loop
+
+    def tick(self) -> None:
+        """The deadline has come."""
+        now = self.world.now
+        tick = self._tick
+        tick.wall_s = (now + self.wall_offset_ns) // SECOND
+        self._perform(self._handle(tick, self._offset + (now * self._rate >> RATE_SHIFT)), now)
+
+    def hear(self, lane: Lane, octets: bytes) -> None:
+        """A medium delivers: the whole of a datagram, or some octets of a stream."""
+        if self.state == RUNNING:
+            now = self.world.now
+            for message in self._feeds[lane.name](octets):
+                self._perform(self._handle(message, self._offset + (now * self._rate >> RATE_SHIFT)), now)
+        elif self.state == PAUSED:
+            self._buffer(lane, octets)
+
+    def tell(self, event: Event) -> None:
+        """Anything else that happens to the daemon. It waits while the daemon is paused."""
+        if self.state == RUNNING:
+            now = self.world.now
+            self._perform(self._handle(event, self.local(now)), now)
+        elif self.state == PAUSED:
+            self._waiting_events.append(event)
+
+    def _perform(self, actions: list[Action], now: int) -> None:
+        """Obey, in order. `now`: of the event; leases count from it, however late their renewal."""
+        if self._break_after is not None and actions:
+            self._interrupt(actions, now)
+            return
+        for action in actions:
+            if type(action) is Transmit:
+                self._transmit(action, now)
+            else:
+                self._obey(action, now)
+                if self.state != RUNNING:
+                    return  # that was its end
+        if self.state == RUNNING:
+            due = self._deadline()
+            # the first instant at which this node's clock shows as much
+            self.due = NEVER if due is None else -((self._offset - due << RATE_SHIFT) // self._rate)
+
+    def _transmit(self, action: Transmit, now: int) -> None:
+        """Encode, sign and send: together with `hear`, the way of every heartbeat."""
+        classic = netstring = None
+        taken = False
+        sent_at = self.world.now
+        for lane in self._lanes:
+            if lane.classic:
+                if classic is None:
+                    classic = encode(action.message, self._auth, "classic")
+                taken |= lane.send(classic, action.priority, sent_at)
+            else:
+                if netstring is None:
+                    netstring = encode(action.message, self._auth, "netstring", inner_auth=self._inner_auth)
+                taken |= lane.send(netstring, action.priority, sent_at)
+        if action.priority == STATUS:
+            self.world.heartbeats += 1
+            if self._renewing and (taken or self._alone):
+                self._renew(now)
+
+    def _renew(self, now: int) -> None:
+        leases = self.machine.leases
+        if leases.end > self.world.now:
+            leases.end = now + self._lease_ns
+            self.machine.renewed_at = now
+        elif not self._lapse_told:
+            self._lapse_told = True
+            self.note("lease lapsed")
+            self.changed()
+            self.later(0, self._tell_if_alive, (LeaseLapsed(), self.life))
+
+    # --- actions
+
+    def _obey(self, action: Action, now: int) -> None:
+        if type(action) is Hold:
+            self._hold(action, now)
+        else:
+            self._methods[type(action)](action)
+        self.changed()
+
+    def _note(self, action: Note) -> None:
+        text = f"{SEVERITIES[action.severity]}: {action.text}" if action.severity >= WARN else action.text
+        self.note(text)
+
+    def _remember(self, action: Remember) -> None:
+        self.machine.disk.remember(action.node, action.generation, action.sequence)
+
+    def _alarm(self, action: Alarm) -> None:
+        self.note(f"ALARM: {action.text}")
+
+    def _stop(self, action: Stop) -> None:
+        self.note("stopped")
+        self.machine.held.clear()
+        self.machine.alone = False
+        self._end()
+        self.world.audit.stopped(self)
+
+    def _reboot(self, action: Reboot) -> None:
+        self.note(f"rebooting: {action.reason}")
+        self.power_cycle(REBOOT_NS)
+
+    def _hold(self, action: Hold, now: int) -> None:
+        self.note(f"hold {' '.join(action.keys) or 'nothing'}{' (alone)' if action.alone else ''}")
+        leases = self.machine.leases
+        self.world.audit.before_grant(self)
+        leases.grant(action.keys, now + self._lease_ns)
+        self.machine.alone = self._alone = action.alone
+        self.machine.renewed_at = now
+        self._renewing = bool(action.keys)
+        self._lapse_told = False
+
+    def _reply(self, action: Reply) -> None:
+        if action.number == 0:
+            return  # a signal asked
+        verb = self.requests.pop(action.number, None)
+        if verb is None:
+            self.fail("replies", f"a second reply to request {action.number}: {action.text}")
+        self.note(f"reply to {verb}: {'done' if action.ok else 'refused'}: {action.text}")
+
+    def request(self, verb: str, argument: str = "") -> None:
+        """An operator's command."""
+        if self.state in (RUNNING, PAUSED):
+            number = self.world.number() + 1
+            self.requests[number] = f"{verb} {argument}".strip()
+            self.leaving |= verb == "stop"
+            self.note(f"operator: {verb} {argument}".rstrip())
+            self.tell(Request(number, verb, argument))
+
+    def reload(self, settings: Settings) -> None:
+        """The operator has edited the files, and says so to the daemon, where one runs."""
+        self.settings = settings
+        if self.state in (RUNNING, PAUSED):
+            self.note("operator: reload")
+            self._lease_ns = self._lease(settings)
+            self.tell(Reload(settings))
+
+    def agent_exited(self, run: int, code: int, detail: str) -> None:
+        self.tell(AgentExited(run, code, detail))
+
+    def later(self, delay_ns: int, call: Callable[[Any], None], argument: Any) -> None:
+        self.world.at(self.world.now + delay_ns, call, argument)
+
+    def _tell_if_alive(self, told: tuple[Event, int]) -> None:
+        event, life = told
+        if life == self.life:
+            self.tell(event)
+
+    # --- what a node does
+
+    def _end(self) -> None:
+        """The daemon is no more, however it ended."""
+        raise NotImplementedError
+
+    def _interrupt(self, actions: list[Action], now: int) -> None:
+        """The pause that was to come inside a list of actions."""
+        raise NotImplementedError
+
+    def _buffer(self, lane: Lane, octets: bytes) -> None:
+        """Octets for a daemon that is paused."""
+        raise NotImplementedError
+
+    def power_cycle(self, off_ns: int) -> None:
+        """Nothing stays but the disk, and the clock starts again."""
+        raise NotImplementedError
+
+    # --- for the audit
+
+    def view(self) -> ClusterView:
+        view: ClusterView = self.cluster.view()
+        return view
+
+    def note(self, text: str) -> None:
+        self.world.note(self.name, text)
+
+    def changed(self) -> None:
+        """Something has happened that the audit must look at."""
+        self.world.audit.watchful = True
+
+    def audit_down(self, resource: Resource) -> None:
+        self.world.audit.before_down(self, resource)
+
+    def fail(self, rule: str, text: str) -> None:
+        self.world.audit.fail(rule, f"{self.name}: {text}")

@@ -1,0 +1,353 @@
+"""What befalls a pair, as plain data: a kind, an instant, a duration, and what it strikes.
+
+A life's list is drawn from its seed, and any other list can be put in its place: that is how a failure is cut down.
+Each kind is one method of `Faults`; one that makes no sense in the moment it comes (a crash of what is off) does
+nothing. What a fault began it ends itself, unless all was healed meanwhile (World.epoch).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from heartbeat.core.settings import FAILBACK_OFF, FAILBACK_ON, MILLISECOND, SECOND, Group
+from heartbeat.sim.agents import TROUBLES
+from heartbeat.sim.driver import DOWN, RUNNING
+from heartbeat.sim.medium import Quality
+from heartbeat.sim.options import NAMES, address, make_settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from heartbeat.core.settings import Resource
+    from heartbeat.sim.medium import Lane
+    from heartbeat.sim.node import Node
+    from heartbeat.sim.options import Options
+    from heartbeat.sim.world import World
+
+FAULTS_LEAST, FAULTS_MOST = 10, 40
+BOTH = 2  # directions of a cut: by the sender's index, or both
+
+# how often each is drawn
+WEIGHTS = {
+    "crash": 6,
+    "power": 4,
+    "pause": 6,
+    "stop": 3,
+    "cut": 8,
+    "cut all": 4,
+    "loss": 3,
+    "noise": 2,
+    "flow": 2,
+    "medium down": 3,
+    "lost state": 1,
+    "old state": 1,
+    "full disk": 1,
+    "clock step": 1,
+    "agent": 6,
+    "command": 6,
+    "edit": 3,
+}
+COMMANDS = ("standby", "takeover")
+SETS = ("all", "local", "foreign", "failback")
+EDITS = ("times", "failback", "add group", "remove group", "add resource", "remove resource", "prefer")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """node: an index, or a direction by its sender; BOTH where it says so. medium: its name, or "". what: a word more,
+    by kind. value: a number more, by kind."""
+
+    kind: str
+    at_ns: int
+    for_ns: int = 0
+    node: int = 0
+    medium: str = ""
+    what: str = ""
+    value: float = 0.0
+
+    def __str__(self) -> str:
+        """Fixed columns: instant, duration, kind, what it strikes."""
+        who = "both" if self.node == BOTH else NAMES[self.node]
+        value = f" {self.value:.4g}" if self.value else ""
+        text = f"{self.at_ns / SECOND:>14.6f} {self.for_ns / SECOND:>12.6f}  {self.kind:<12}"
+        return f"{text} {who} {self.medium} {self.what}".rstrip() + value
+
+
+def draw(options: Options) -> list[Fault]:
+    """A life's faults, in order. Their number, their mixture and their pace are the life's own."""
+    random = Random(f"{options.seed} faults")
+    weights = [weight * random.choice((0, 1, 1, 2)) for weight in WEIGHTS.values()]
+    if not any(weights):
+        weights = list(WEIGHTS.values())
+    count = random.randrange(FAULTS_LEAST, FAULTS_MOST)
+    begin = max(options.boot_ns) + 2 * options.keepalive_ns
+    instants = sorted(random.randrange(begin, max(begin + 1, options.duration_ns)) for _ in range(count))
+    if random.random() < 0.5:  # faults in company
+        instants = [_near(random, instants, each, options.deadtime_ns) for each in instants]
+    kinds = random.choices(list(WEIGHTS), weights, k=count)
+    return [_draw_one(random, options, kind, at) for kind, at in zip(kinds, sorted(instants), strict=True)]
+
+
+def _near(random: Random, instants: list[int], instant: int, within_ns: int) -> int:
+    if random.random() < 0.5:
+        return instant
+    return random.choice(instants) + random.randrange(2 * within_ns)
+
+
+def _draw_one(random: Random, options: Options, kind: str, at: int) -> Fault:
+    # from a part of a keepalive to many deadtimes; most around the deadtime, where decisions fall
+    for_ns = round(options.deadtime_ns * 10 ** random.uniform(-1.5, 1.2))
+    node = random.choice((0, 1, BOTH, BOTH)) if kind in DIRECTED else random.randrange(2)
+    medium = random.choice(options.media).name
+    what, value = DETAILS.get(kind, _nothing)(random)
+    return Fault(kind, at, for_ns, node, medium if kind in ON_A_MEDIUM else "", what, value)
+
+
+def _nothing(random: Random) -> tuple[str, float]:
+    return "", 0.0
+
+
+ON_A_MEDIUM = ("cut", "loss", "noise", "flow", "medium down")
+DIRECTED = ("cut", "cut all", "loss", "noise", "flow", "edit")
+# what else is drawn for a kind: a word and a number
+DETAILS: dict[str, Callable[[Random], tuple[str, float]]] = {
+    "loss": lambda random: ("", random.uniform(0.1, 0.95)),
+    "noise": lambda random: ("", 10 ** random.uniform(-4, -2)),
+    # some in the middle of a list of actions
+    "pause": lambda random: ("", random.choice((0, 0, 0, 1 + random.randrange(4)))),
+    "clock step": lambda random: ("", random.choice((-1, 1)) * 10 ** random.uniform(0, 5)),
+    "old state": lambda random: ("", random.randrange(1, 5)),
+    "agent": lambda random: (random.choice(TROUBLES), random.randrange(64)),
+    "command": lambda random: (f"{random.choice(COMMANDS)} {random.choice(SETS)}", 0.0),
+    "edit": lambda random: (random.choice(EDITS), random.randrange(64)),
+}
+
+
+class Faults:
+    """Does a list of faults to a world. counts: by kind, of those that did something."""
+
+    def __init__(self, world: World, faults: list[Fault]) -> None:
+        self._world = world
+        self._groups = world.options.groups
+        self._changes: dict[str, int] = {}
+        self.counts: dict[str, int] = {}
+        self._methods: dict[str, Callable[[Fault], bool]] = {
+            "crash": self._crash,
+            "power": self._power,
+            "pause": self._pause,
+            "stop": self._stop,
+            "cut": self._cut,
+            "cut all": self._cut,
+            "loss": self._loss,
+            "noise": self._noise,
+            "flow": self._flow,
+            "medium down": self._medium_down,
+            "lost state": self._state,
+            "old state": self._state,
+            "full disk": self._full_disk,
+            "clock step": self._clock_step,
+            "agent": self._agent,
+            "command": self._command,
+            "edit": self._edit,
+        }
+        for fault in faults:
+            world.at(fault.at_ns, self._strike, fault)
+
+    def _strike(self, fault: Fault) -> None:
+        world = self._world
+        if world.epoch:
+            return
+        world.note("fault", " ".join(str(fault).split()[2:]) + f" for {fault.for_ns / SECOND:.6f}")
+        if self._methods[fault.kind](fault):
+            self.counts[fault.kind] = self.counts.get(fault.kind, 0) + 1
+        world.audit.watchful = True
+
+    def _after(self, fault: Fault, call: Callable[[], None]) -> None:
+        """Call at the fault's end, unless everything was healed before."""
+        self._world.at(self._world.now + fault.for_ns, self._if_not_healed, call)
+
+    def _if_not_healed(self, call: Callable[[], None]) -> None:
+        if not self._world.epoch:
+            self._world.note("fault", "ends")
+            call()
+            self._world.audit.watchful = True
+
+    def _node(self, fault: Fault) -> Node:
+        return self._world.nodes[fault.node]
+
+    def _struck(self, fault: Fault) -> list[Lane]:
+        pairs = [self._world.lanes[fault.medium]] if fault.medium else list(self._world.lanes.values())
+        return [lane for pair in pairs for sender, lane in enumerate(pair) if fault.node in (sender, BOTH)]
+
+    # --- nodes
+
+    def _crash(self, fault: Fault) -> bool:
+        """Half of them start again as soon as the supervisor can, the others when the fault is over."""
+        node = self._node(fault)
+        ran = node.state != DOWN
+        node.crash(self._world.options.restart_ns if fault.at_ns % 2 else fault.for_ns)
+        return ran
+
+    def _power(self, fault: Fault) -> bool:
+        self._node(fault).power_cycle(fault.for_ns)
+        return True
+
+    def _pause(self, fault: Fault) -> bool:
+        node = self._node(fault)
+        if node.state != RUNNING:
+            return False
+        node.pause(inside=int(fault.value) - 1 if fault.value else None)
+        self._after(fault, node.resume)
+        return True
+
+    def _stop(self, fault: Fault) -> bool:
+        node = self._node(fault)
+        if node.state != RUNNING:
+            return False
+        node.request("stop")
+        self._after(fault, node.start)
+        return True
+
+    # --- media
+
+    def _cut(self, fault: Fault) -> bool:
+        lanes = self._struck(fault)
+        for lane in lanes:
+            lane.cut()
+            self._after(fault, lane.heal)
+        return True
+
+    def _loss(self, fault: Fault) -> bool:
+        return self._burst(fault, Quality(loss=fault.value, noise=fault.value / 1000))
+
+    def _noise(self, fault: Fault) -> bool:
+        return self._burst(fault, Quality(corrupt=min(1.0, fault.value * 100), noise=fault.value))
+
+    def _burst(self, fault: Fault, quality: Quality) -> bool:
+        for lane in self._struck(fault):
+            lane.burst(quality)
+            self._after(fault, lambda lane=lane: lane.burst(None))  # type: ignore[misc]
+        return True
+
+    def _flow(self, fault: Fault) -> bool:
+        lanes = [lane for lane in self._struck(fault) if lane.classic]
+        for lane in lanes:
+            lane.block("flow")
+            self._after(fault, lambda lane=lane: lane.unblock("flow"))  # type: ignore[misc]
+        return bool(lanes)
+
+    def _medium_down(self, fault: Fault) -> bool:
+        node = self._node(fault)
+        if fault.medium in node.media_down:
+            return False
+        node.lose_medium(fault.medium)
+        self._after(fault, lambda: node.regain_medium(fault.medium))
+        return True
+
+    # --- files and clocks
+
+    def _state(self, fault: Fault) -> bool:
+        """Seen at the next start of the daemon: half of them come with a crash."""
+        node = self._node(fault)
+        if fault.kind == "lost state":
+            node.machine.disk.lose()
+        else:
+            node.machine.disk.set_back(int(fault.value))
+        if fault.at_ns % 2:
+            node.crash(fault.for_ns)
+        return True
+
+    def _full_disk(self, fault: Fault) -> bool:
+        disk = self._node(fault).machine.disk
+
+        def freed() -> None:
+            disk.full = False
+
+        disk.full = True
+        self._after(fault, freed)
+        return True
+
+    def _clock_step(self, fault: Fault) -> bool:
+        self._node(fault).wall_offset_ns += round(fault.value * SECOND)
+        return True
+
+    # --- agents and operators
+
+    def _agent(self, fault: Fault) -> bool:
+        node = self._node(fault)
+        resources = [r for group in node.settings.groups for r in group.resources if not r.notifier]
+        if not resources:
+            return False
+        resource = resources[int(fault.value) % len(resources)]
+        node.agents.trouble[resource] = fault.what
+
+        def well() -> None:
+            node.agents.trouble.pop(resource, None)
+
+        self._after(fault, well)
+        return True
+
+    def _command(self, fault: Fault) -> bool:
+        node = self._node(fault)
+        node.request(*fault.what.split())
+        return node.state == RUNNING
+
+    def _edit(self, fault: Fault) -> bool:
+        """The files are edited, and one daemon is told, or both, one after the other."""
+        world = self._world
+        self._groups, self._changes = edited(self._groups, dict(self._changes), world.options, fault)
+        first = world.random.randrange(2) if fault.node == BOTH else fault.node
+        self.reload(world.nodes[first])
+        if fault.node == BOTH:
+            self._after(fault, lambda: self.reload(world.nodes[1 - first]))
+        return True
+
+    def reload(self, node: Node) -> None:
+        """This node gets the newest files."""
+        settings = make_settings(self._world.options, node.name, self._groups, **self._changes)
+        self._world.admit(settings)
+        node.reload(settings)
+
+
+def edited(
+    groups: tuple[Group, ...], changes: dict[str, int], options: Options, fault: Fault
+) -> tuple[tuple[Group, ...], dict[str, int]]:
+    """The files after one edit: groups, and what differs from the options' times."""
+    number = int(fault.value)
+    at = number % len(groups) if groups else 0
+    listed = list(groups)
+    if fault.what == "times":
+        factor = (50, 80, 120, 200)[number % 4]
+        for name in ("keepalive_ns", "deadtime_ns", "warntime_ns", "initdead_ns"):
+            base = getattr(options, name)
+            changes[name] = max(base * factor // 100 // MILLISECOND, 10) * MILLISECOND
+    elif fault.what == "failback":
+        changes["auto_failback"] = (FAILBACK_OFF, FAILBACK_ON)[number % 2]
+    elif fault.what == "add group" and len(listed) < 6:
+        added = address(100 + number)
+        if all(group.key != added.word for group in listed):
+            listed.append(Group(added.word, NAMES[number % 2], (added,)))
+    elif fault.what == "remove group" and len(listed) > 1:
+        del listed[at]
+    elif fault.what == "prefer" and listed:
+        group = listed[at]
+        other = NAMES[1 - NAMES.index(group.preferred)]
+        listed[at] = Group(group.key, other, group.resources)
+    elif listed:
+        everything = {resource for group in listed for resource in group.resources}
+        listed[at] = _resources_edited(listed[at], fault.what, number, everything)
+    return tuple(listed), changes
+
+
+def _resources_edited(group: Group, what: str, number: int, everything: set[Resource]) -> Group:
+    """The first resource stays: it names the group. No address is in two groups."""
+    resources = list(group.resources)
+    if what == "add resource":
+        added = address(180 + number)
+        if added not in everything:
+            resources.append(added)
+    elif what == "remove resource" and len(resources) > 1:
+        del resources[1 + number % (len(resources) - 1)]
+    return Group(group.key, group.preferred, resources)

@@ -1,0 +1,155 @@
+"""What the two kinds of lane have in common. A lane is one direction of one medium.
+
+A lane takes frames of one node and hands octets to the other. What is wrong with it is set from outside (cut, quality)
+and what it did with statuses is kept for the audit: since when it has lost them, and until when it was silent.
+
+Rules: a lane draws from its own stream of random numbers, and draws nothing for a frame that nothing happens to: the
+number of frames to the next mishap is drawn instead. A receiver that is not there is none of the lane's faults.
+"""
+
+from __future__ import annotations
+
+import math
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from random import Random
+
+    from heartbeat.sim.node import Node
+    from heartbeat.sim.world import World
+
+NEVER = 1 << 62
+
+
+def frames_to_next(random: Random, probability: float) -> int:
+    """How many trials until one succeeds, the successful one included."""
+    if probability <= 0.0:
+        return NEVER
+    if probability >= 1.0:
+        return 1
+    return int(math.log(1.0 - random.random()) / math.log1p(-probability)) + 1
+
+
+class Quality:
+    """Probabilities for each frame of a datagram lane, and for each octet of a serial one.
+
+    loss, duplicate, reorder, corrupt: of a frame; noise: of an octet.
+    """
+
+    __slots__ = ("corrupt", "duplicate", "loss", "noise", "reorder")
+
+    def __init__(
+        self, *, loss: float = 0.0, duplicate: float = 0.0, reorder: float = 0.0, corrupt: float = 0.0,
+        noise: float = 0.0,
+    ) -> None:  # fmt: skip
+        self.loss = loss
+        self.duplicate = duplicate
+        self.reorder = reorder
+        self.corrupt = corrupt
+        self.noise = noise
+
+    def __str__(self) -> str:
+        return " ".join(f"{name} {value:.3g}" for name in self.__slots__ if (value := getattr(self, name)))
+
+
+class Lane:
+    """classic: which format its frames have. cuts: how many faults cut it now.
+
+    last_intact: when the last status that came out whole was put on the medium, at the latest (another medium may
+    have carried it faster, and its receiver counts from then). lost_since: when the first status was lost since then,
+    None where none was. silent_until: the last instant at which it had been silent for so long that the receiver had to
+    find the sender dead.
+    """
+
+    __slots__ = (
+        "base", "classic", "cuts", "frames", "heard", "last_intact", "lost", "lost_since", "name", "octets", "quality",
+        "random", "receiver", "silent_until", "world",
+    )  # fmt: skip
+
+    def __init__(
+        self, world: World, name: str, receiver: Node, random: Random, quality: Quality, *, classic: bool
+    ) -> None:
+        self.world = world
+        self.name = name
+        self.receiver = receiver
+        self.random = random
+        self.base = quality
+        self.quality = quality
+        self.classic = classic
+        self.cuts = 0
+        self.last_intact = world.now
+        self.lost_since: int | None = None
+        self.silent_until = -NEVER
+        self.frames = 0
+        self.octets = 0
+        self.lost = 0
+        self.heard = 0  # statuses that came out whole
+
+    # --- what the kinds do
+
+    def send(self, frame: bytes, priority: int, now: int) -> bool:
+        """True where the medium took the frame. Whether it arrives is another matter."""
+        raise NotImplementedError
+
+    def frame_time_ns(self, octets: int) -> int:
+        """How long a frame of so many octets is under way at most, where nothing is wrong."""
+        raise NotImplementedError
+
+    def requality(self) -> None:
+        """`quality` or `cuts` has changed."""
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """The sender's daemon is gone, and what it had queued with it."""
+
+    def block(self, why: str) -> None:
+        """The receiver takes nothing: the flow control of a serial line."""
+
+    def unblock(self, why: str) -> None:
+        """It does again."""
+
+    # --- faults
+
+    def cut(self) -> None:
+        self.cuts += 1
+        self.requality()
+
+    def heal(self) -> None:
+        self.cuts = max(0, self.cuts - 1)
+        self.requality()
+
+    def burst(self, quality: Quality | None) -> None:
+        """Another quality for a while; None: the usual one."""
+        self.quality = quality or self.base
+        self.requality()
+
+    def restore(self) -> None:
+        """Nothing is wrong any more, the usual quality apart."""
+        self.cuts = 0
+        self.quality = self.base
+        self.unblock("flow")
+        self.requality()
+
+    # --- what the audit asks
+
+    @property
+    def in_trouble(self) -> bool:
+        """A fault is at work on it."""
+        return self.cuts > 0 or self.quality is not self.base
+
+    def missed(self, now: int) -> None:
+        """A status did not come out, or will come out late or damaged."""
+        if self.lost_since is None:
+            self.lost_since = now
+
+    def intact(self, now: int) -> None:
+        """A whole status came out, after one that had not."""
+        if now - self.last_intact >= self.world.silence_ns:
+            self.silent_until = now
+        self.lost_since = None
+
+    def last_silent(self, now: int) -> int:
+        """The last instant, now included, at which the lane had lost every status for the shortest deadtime."""
+        if self.lost_since is not None and now - self.last_intact >= self.world.silence_ns:
+            return now
+        return self.silent_until
