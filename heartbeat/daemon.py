@@ -85,7 +85,7 @@ class _Daemon:
         for warning in config.warnings:
             self._loop.log.write(WARN, warning)
         self._wire = Wire(config, paths.lock_dir, self._loop)
-        self._executor = Executor(config, paths.run_dir, self._loop, self._wire)
+        self._executor = Executor(config, paths.run_dir, paths.state_dir, self._loop, self._wire)
         self._uuid = persist.node_uuid(paths.state_dir, config.uuid_from, config.node, warn=self._warn)
         self._respawner = Respawner(config, self._loop)
 
@@ -115,6 +115,7 @@ class _Daemon:
             leftovers=inherited.leftovers,
             adopted=inherited.adopted,
             peer_dead=inherited.peer_dead,
+            known=self._executor.memory.read(),
         )
         self._control = Control(self._loop.poller, self._paths.control, self._ask)
         self._executor.control = self._control
@@ -234,6 +235,8 @@ class _Daemon:
             self._stop(number)
         elif verb in ("standby", "takeover"):
             self._loop.push(Request(number, verb, str(request.get("set", "all"))))
+        elif verb == "accept":
+            self._loop.push(Request(number, verb, str(request.get("node", ""))))
         else:
             self._control.reply(number, {"ok": False, "error": f"no such request: {verb}"})
 
@@ -244,7 +247,7 @@ class _Daemon:
             lateness_ms=self._lateness.milliseconds(),
             realtime=self.realtime,
             locked=self.locked,
-            warnings=[*self._warnings, *self._executor.lease.warnings],
+            warnings=[*self._warnings, *self._config.exposed, *self._executor.lease.warnings],
             lease=self._executor.lease.status(),
         )
 

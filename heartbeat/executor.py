@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from heartbeat import agents
+from heartbeat.alarm import Alarms
 from heartbeat.children import KILLED, Children
 from heartbeat.core.actions import (
     ANNOUNCE,
@@ -33,6 +34,7 @@ from heartbeat.core.actions import (
 from heartbeat.core.events import AgentExited
 from heartbeat.held import HeldGroups, LastSign
 from heartbeat.lease import Lease
+from heartbeat.peers import PeerMemory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ class Inherited:
 class Executor:
     """stopped: the core has said Stop."""
 
-    def __init__(self, config: Config, run_dir: str, loop: Loop, wire: Wire) -> None:
+    def __init__(self, config: Config, run_dir: str, state_dir: str, loop: Loop, wire: Wire) -> None:
         self.stopped = False
         self.control: Control | None = None
         self._loop = loop
@@ -83,6 +85,8 @@ class Executor:
         self._serial = 0  # keys of children that no run of the core's waits for
         self._programs: dict[int, Callable[[int, str], None]] = {}  # told of such a child's end
         self._starting: dict[int, str] = {}  # runs that start a resource: its word
+        self.memory = PeerMemory(state_dir, loop)
+        self._alarms = Alarms(loop)
         self.lease = Lease(run_dir, loop, self._sign, self._run_program, self._extend)
         # runs whose `status` is asked first: what to do when it has answered
         self._asking: dict[int, tuple[RunAgent, SpawnedAgent]] = {}
@@ -125,6 +129,9 @@ class Executor:
         # what a removed resource still needs to be stopped with
         for resource, agent in known.items():
             self._agents.setdefault(resource, agent)
+        self._alarms.configure(
+            config.groups, {**self._environment, "HA_mailserver": config.mailserver}, config.divisor
+        )  # fmt: skip
         self._settings = config.settings(bytes(16))
         self._guard()
 
@@ -264,10 +271,10 @@ class Executor:
         self.lease.hold(action.keys, alone=action.alone, instant=now)
 
     def _remember(self, action: Remember, now: int) -> None:
-        pass
+        self.memory.remember(action.node, action.generation, action.sequence)
 
     def _alarm(self, action: Alarm, now: int) -> None:
-        self._loop.log.write(CRIT, action.text)
+        self._alarms.sound(action.text)
 
     def _reply(self, action: Reply, now: int) -> None:
         if self.control is not None:
@@ -403,7 +410,9 @@ class Executor:
 
     def close(self) -> None:
         self.lease.close(clean=self.stopped)
+        self._alarms.close()
         self._children.close()
+        self.memory.close()  # last: it may wait for the disk
 
 
 def environment(config: Config) -> dict[str, str]:

@@ -39,8 +39,8 @@ ALLOWED = {
     "heartbeat.gatekeeper": INTERFACE | TOOLS | {"heartbeat.gate"},
     "heartbeat.lease": INTERFACE | TOOLS | {"heartbeat.gate", "heartbeat.gatekeeper"},
     "heartbeat.executor": INTERFACE | TOOLS | {
-        "heartbeat.agents", "heartbeat.children", "heartbeat.control", "heartbeat.lease", "heartbeat.log",
-        "heartbeat.realtime",
+        "heartbeat.agents", "heartbeat.alarm", "heartbeat.children", "heartbeat.control", "heartbeat.lease",
+        "heartbeat.log", "heartbeat.peers", "heartbeat.realtime",
     },
     "heartbeat.respawn": INTERFACE | TOOLS | {"heartbeat.children", "heartbeat.executor"},
     "heartbeat.daemon": INTERFACE | TOOLS | {
@@ -51,6 +51,7 @@ ALLOWED = {
     "heartbeat.decode": {"_hbfast", "heartbeat.config", "heartbeat.pcap"},
     "heartbeat.clstatus": {"heartbeat.control", "heartbeat.log"},
     "heartbeat.demo": EVERYTHING,
+    "heartbeat.sim": {"_hbfast", "heartbeat.core", "heartbeat.config"},
     "heartbeat.cli": EVERYTHING,
     "heartbeat.kernel_build": set(),
     "heartbeat": set(),
