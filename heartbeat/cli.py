@@ -43,6 +43,7 @@ commands:
   takeover   take from the other node [all|local|foreign|failback]
   stop       stop the daemon, which hands over, and wait until it is gone
   reload     let the daemon read its configuration again
+  accept     believe a quarantined NODE, whose files were set back
   decode     show a capture message by message [--authkeys FILE] FILE...
   demo       two routers, a client and a null-modem cable on this machine
              [--json] [--seed-times]
@@ -216,6 +217,17 @@ def _reload(paths: Paths, argv: list[str]) -> int:
     return _ask(paths, {"request": "reload"}, RELOAD_TIMEOUT_S)[0]
 
 
+def _accept(paths: Paths, argv: list[str]) -> int:
+    arguments = parse(argv)
+    arguments.words_at_most(1)
+    if not arguments.words:
+        raise UsageError("accept needs the name of a node")
+    code, answer = _ask(paths, {"request": "accept", "node": arguments.words[0].lower()}, STATUS_TIMEOUT_S)
+    if answer.get("text") and code == OK:
+        print(answer["text"])
+    return code
+
+
 def _stop(paths: Paths, argv: list[str]) -> int:
     """SIGTERM, and wait for the process itself: its socket may be gone long before its addresses are."""
     arguments = parse(argv)
@@ -310,6 +322,7 @@ COMMANDS: dict[str, Callable[[Paths, list[str]], int]] = {
     "takeover": _takeover,
     "stop": _stop,
     "reload": _reload,
+    "accept": _accept,
     "decode": _decode,
     "demo": _demo,
 }

@@ -111,6 +111,9 @@ def test_after_two_dashes_everything_is_a_word():
         "takeover ALL",
         "stop now",
         "reload now",
+        "accept",
+        "accept caesar brutus",
+        "accept --all",
         "check haresources",
         "decode",
         "decode --authkeys",
@@ -281,7 +284,7 @@ def test_status_of_a_daemon_that_is_silent(heartbeat, run_dir, monkeypatch):
         assert "0.05 s" in err
 
 
-@pytest.mark.parametrize("line", ["status", "status --json", "standby", "takeover local", "reload"])
+@pytest.mark.parametrize("line", ["status", "status --json", "standby", "takeover local", "reload", "accept caesar"])
 def test_3_where_no_daemon_runs(heartbeat, run_dir, line):
     code, out, err = heartbeat(line)
     assert (code, out) == (3, "")
@@ -381,6 +384,15 @@ def test_stop_spares_who_has_the_number_now(heartbeat, run_dir):
 
 
 # --- the original's commands
+
+
+def test_accept_names_the_node_as_the_files_do(heartbeat, run_dir):
+    answer = {"ok": True, "text": "caesar is accepted"}
+    with tiny_daemon.running(run_dir, answers={"accept": answer}):
+        assert heartbeat("accept Caesar") == (0, "caesar is accepted\n", "")
+        assert tiny_daemon.asked(run_dir) == [{"request": "accept", "node": "caesar"}]
+        tiny_daemon.write_answers(run_dir, {"accept": {"ok": False, "error": "caesar is not quarantined"}})
+        assert heartbeat("accept caesar") == (1, "", "heartbeat: caesar is not quarantined\n")
 
 
 @pytest.mark.parametrize(("entry", "verb"), [(cli.hb_standby, "standby"), (cli.hb_takeover, "takeover")])
