@@ -111,7 +111,8 @@ def _parse_nic(text: str) -> tuple[str | None, str | None]:
     nic, colon, label = text.partition(":")
     if not text:
         return None, None
-    if not nic or len(nic.encode()) > _NAME_BYTES or nic in (".", "..") or not nic.isprintable() or " " in nic:
+    # what cannot be printed first: an octet of a command line that is no UTF-8 cannot be encoded either
+    if not nic or not nic.isprintable() or len(nic.encode()) > _NAME_BYTES or nic in (".", "..") or " " in nic:
         raise _bad(f"{nic!r} cannot be the name of an interface")
     if not colon:
         return nic, None

@@ -19,9 +19,11 @@ ANNOUNCEMENTS_NS = (0, 200 * MILLISECOND, 1000 * MILLISECOND, 2000 * MILLISECOND
 
 
 class AgentError(Exception):
-    """An agent could not do what it was told. code: an exit code; text: for the operator, one line."""
+    """An agent could not do what it was told. code: an exit code; text: for the operator, one line, whatever may stand
+    in the arguments that it repeats."""
 
     def __init__(self, code: int, text: str) -> None:
+        text = "".join(c if c.isprintable() else " " for c in text)
         super().__init__(text)
         self.code = code
         self.text = text

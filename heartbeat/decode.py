@@ -100,7 +100,7 @@ def _json_lines(file: BinaryIO, keyring: Keyring) -> Iterator[Frame]:
         try:
             record = json.loads(line) if line.strip() else {}
             octets = bytes.fromhex(record["hex"]) if record.get("hex") is not None else None
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f'line {number}: no JSON object with hex digits in "hex"') from error
         if octets is None:
             continue

@@ -55,8 +55,8 @@ class HeldGroups:
         for line in lines:
             try:
                 what, name = json.loads(line)
-            except (TypeError, ValueError):
-                continue  # cut short, by a file system that was full
+            except (TypeError, ValueError, RecursionError):
+                continue  # cut short, by a file system that was full, or not ours
             if isinstance(name, str):
                 self._apply(what, name)
 

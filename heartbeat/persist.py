@@ -324,7 +324,7 @@ def daemon_pidfd(path: str) -> int | None:
         return None
     try:
         pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # the latter: no process has such a number
         return None
     try:
         if _locked(path) and _pid_in(path) == pid:

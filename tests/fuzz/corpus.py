@@ -17,6 +17,8 @@ ROOT = HERE.parents[1]
 KEPT = HERE / "corpus"
 # what runs leave: inputs that were worth keeping meanwhile, and those that failed
 WORKING = ROOT / "build" / "fuzz"
+# those that are about the compiled parts, and worth the time that sanitizers take
+COMPILED = ("auth", "capture", "decoder", "wheel")
 TARGETS = tuple(sorted(path.stem for path in (HERE / "targets").glob("*.py")))
 
 

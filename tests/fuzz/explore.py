@@ -55,14 +55,15 @@ def libfuzzer(name: str, *options: str) -> tuple[int, str]:
 
     failed = corpus.WORKING / "failed" / name
     failed.mkdir(parents=True, exist_ok=True)
-    environment = {
-        **os.environ,
-        "LD_PRELOAD": f"{atheris.path()}/asan_with_fuzzer.so",
-        "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
-        "UBSAN_OPTIONS": "print_stacktrace=1",
-        "PYTHONMALLOC": "malloc",
-        "PYTHONPATH": f"{os.environ[BUILT]}:{corpus.ROOT}",
-    }
+    environment = dict(os.environ)
+    if name in corpus.COMPILED:
+        environment |= {
+            "LD_PRELOAD": f"{atheris.path()}/asan_with_fuzzer.so",
+            "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
+            "UBSAN_OPTIONS": "print_stacktrace=1",
+            "PYTHONMALLOC": "malloc",
+            "PYTHONPATH": f"{environment[BUILT]}:{corpus.ROOT}",
+        }
     argv = [sys.executable, __file__, "--child", name, f"-artifact_prefix={failed}/", f"-rss_limit_mb={MEMORY_MIB}"]
     argv += [f"-timeout={LONGEST_S}", *options]
     done = subprocess.run(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)

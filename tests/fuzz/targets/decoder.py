@@ -29,10 +29,11 @@ COMPARED = 2000
 LIMIT = 262144
 
 WORDS = (
-    b">>>\n", b"<<<\n", b"###\n", b"%%%\n", b"\n<<<\n", b"(0)", b"(1)", b"(2)", b"(3)", b"(4)", b"(5)", b"=", b",", b":",
-    b"t=", b"src=", b"seq=", b"hg=", b"auth=", b"auth=1 ", b"\x13", b"\x14", b"\x1f", b"\x0f", b"\x12", b"\0",
-    b"_compressed_payload", b"_compression_algorithm", b"zlib", b"bz2", b"6:(0)t=x,", b"13:(2)m=###\n%%%\n,", SEPARATOR,
-    SEPARATOR + b"\x01", SEPARATOR + b"\x02", b"0:,", b"####\n", b">>>>\n", b"(2)m=>>>\x14", b"\x14<<<\x14",
+    b">>>\n", b"<<<\n", b"###\n", b"%%%\n", b"\n<<<\n", b"(0)", b"(1)", b"(2)", b"(3)", b"(4)", b"(5)", b"=", b",",
+    b":", b"t=", b"src=", b"seq=", b"hg=", b"auth=", b"auth=1 ", b"\x13", b"\x14", b"\x1f", b"\x0f", b"\x12", b"\0",
+    b"_compressed_payload", b"_compression_algorithm", b"zlib", b"bz2", b"6:(0)t=x,", b"13:(2)m=###\n%%%\n,",
+    SEPARATOR, SEPARATOR + b"\x01", SEPARATOR + b"\x02", b"0:,", b"####\n", b">>>>\n", b"(2)m=>>>\x14",
+    b"\x14<<<\x14",
 )  # fmt: skip
 
 

@@ -1,0 +1,47 @@
+"""What fuzzing has found, in words: each once raised something that nobody expected."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from heartbeat import decode, held, persist
+from heartbeat.agents import AgentError, resolve
+
+
+def test_a_pid_file_with_a_number_that_no_process_can_have(tmp_path):
+    path = tmp_path / "heartbeat.pid"
+    for number in (b"2147483648", b"9" * 64):
+        path.write_bytes(number)
+        assert persist.daemon_pidfd(str(path)) is None
+
+
+def test_groups_held_in_a_file_of_brackets(tmp_path):
+    (tmp_path / "held").write_bytes(b"[" * 100_000 + b'\n["begun", "a"]\n')
+    groups = held.HeldGroups(str(tmp_path), lambda text: None)
+    groups.read()
+    assert groups.begun == {"a"}
+
+
+def test_a_capture_of_brackets(tmp_path, capsys):
+    path = tmp_path / "capture"
+    path.write_bytes(b'{"hex":' + b"[" * 100_000)
+    assert decode.main([str(path)], None, io.StringIO()) == 1
+    assert "line 1: no JSON object" in capsys.readouterr().err
+
+
+def test_an_interface_that_is_no_text():
+    """As an octet of a command line comes that is not UTF-8."""
+    agent = resolve("IPaddr", ["10.0.0.254/24/\udc80th0"])
+    with pytest.raises(AgentError, match="cannot be the name of an interface") as found:
+        agent.validate()
+    assert found.value.code == 2
+
+
+def test_an_error_of_an_agent_is_one_line():
+    agent = resolve("IPaddr", ["10.0.0.254/24\n\x85\u2028/eth0/x/y"])
+    with pytest.raises(AgentError) as found:
+        agent.validate()
+    assert found.value.text.isprintable()
+    assert str(found.value) == found.value.text
