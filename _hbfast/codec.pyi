@@ -9,7 +9,8 @@ from _hbfast.wheel import TimerWheel
 class Message:
     """An ordered list of fields, kept whole and never changed. Names may repeat; looking one up gives the first.
 
-    Equal where the fields are equal; not hashable. Names are str of the characters U+0000 to U+00FF, one for an octet.
+    Equal where the fields are equal; not hashable; may be pickled, and a copy is itself. Names are str of the
+    characters U+0000 to U+00FF, one for an octet.
     """
 
     def __init__(self, fields: Iterable[tuple[str, int, bytes | Message | list[bytes]]]) -> None:

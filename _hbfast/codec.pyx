@@ -155,18 +155,26 @@ cdef class Message:
         return self._fields
 
     def again(self, uint64_t sequence, uint64_t ts):
-        cdef Message m
         if self.pattern is None:
             self.pattern = pattern_of(self.fields())
-        m = <Message>Message.__new__(Message)
-        m.pattern = self.pattern
-        m.repeated = True
-        m.type = self.type
-        m.source = self.source
-        m.generation = self.generation
-        m.sequence = sequence
-        m.ts = ts
-        return m
+            self.pattern.type = self.type
+            self.pattern.source = self.source
+            self.pattern.generation = self.generation
+        return self.pattern.message(sequence, ts)
+
+    def __reduce__(self):
+        if self.repeated:
+            return _again, (self.pattern, self.sequence, self.ts)
+        return Message, (self.fields(),), (self.medium, self.raw, self.outer, self.strong)
+
+    def __setstate__(self, state):
+        self.medium, self.raw, self.outer, self.strong = state
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
 
     cdef tuple first(self, str name):
         cdef tuple field

@@ -261,8 +261,26 @@ cdef class Pattern:
     cdef list fields
     cdef int seq_at
     cdef int ts_at
+    # what everybody asks a message for
+    cdef str type
+    cdef str source
+    cdef uint64_t generation
     cdef Layout classic
     cdef Layout netstring
+
+    cdef Message message(self, uint64_t sequence, uint64_t ts):
+        cdef Message m = Message.__new__(Message)
+        m.pattern = self
+        m.repeated = True
+        m.type = self.type
+        m.source = self.source
+        m.generation = self.generation
+        m.sequence = sequence
+        m.ts = ts
+        return m
+
+    def __reduce__(self):
+        return _pattern, (self.fields,)
 
     cdef Layout layout(self, Authenticator auth, bint netstring, bint inner_auth):
         """None where such a frame is written the ordinary way."""
@@ -303,3 +321,14 @@ cdef Pattern pattern_of(list fields):
         raise ValueError("what is repeated has one seq and one ts")
     pattern.fields = fields
     return pattern
+
+
+def _pattern(fields):
+    """Unpickled."""
+    cdef Message m = Message(fields)
+    m.again(0, 0)
+    return m.pattern
+
+
+def _again(Pattern pattern not None, uint64_t sequence, uint64_t ts):
+    return pattern.message(sequence, ts)

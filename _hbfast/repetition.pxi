@@ -60,6 +60,13 @@ cdef bint holds_marker(bytes raw):
     return raw.find(b">>>\n", 1) >= 0 or raw.find(b"###\n", 1) >= 0
 
 
+cdef Taught lesson_of(Message message, int32_t link):
+    cdef Taught lesson = Taught()
+    lesson.message = message
+    lesson.link = link
+    return lesson
+
+
 cdef class Repetition:
     cdef readonly TimerWheel wheel
     cdef readonly uint64_t generation
@@ -79,8 +86,22 @@ cdef class Repetition:
         self.until = self.warntime_ns = INT64_MAX
         self.timer = NO_TIMER
 
-    def teach(self, Message message not None, int64_t now, int32_t link=NO_TIMER):
+    def __reduce__(self):
         cdef Taught lesson
+        taught = []
+        for name, lesson in self.taught.items():
+            taught.append((name, lesson.message, lesson.link))
+        numbers = self.generation, self.sequence, self.last_ns, self.count, self.until
+        times = self.deadtime_ns, self.warntime_ns, self.timer
+        return Repetition, (self.wheel,), (*numbers, *times, self.content, taught)
+
+    def __setstate__(self, state):
+        self.generation, self.sequence, self.last_ns, self.count, self.until = state[:5]
+        self.deadtime_ns, self.warntime_ns, self.timer, self.content, taught = state[5:]
+        for name, message, link in taught:
+            self.taught[name] = lesson_of(message, link)
+
+    def teach(self, Message message not None, int64_t now, int32_t link=NO_TIMER):
         cdef list content
         if not message.raw or message.sequence == 0 or message.sequence >= <uint64_t>INT64_MAX:
             return False
@@ -96,10 +117,7 @@ cdef class Repetition:
         if message.sequence > self.sequence:
             self.sequence = message.sequence
             self.last_ns = now
-        lesson = Taught()
-        lesson.message = message
-        lesson.link = link
-        self.taught[message.medium] = lesson
+        self.taught[message.medium] = lesson_of(message, link)
         return True
 
     def forget(self, str medium=None):

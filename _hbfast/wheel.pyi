@@ -6,6 +6,8 @@ class TimerWheel:
     Passive: it has no clock and calls nobody. Instants are integers, nanoseconds of any clock that doesn't go back.
     All memory is taken at the start; arm, re-arm and disarm are O(1) and take none. No instant is rounded: no timer is
     due before its own, and none is late for the wheel's sake.
+
+    It can be copied and pickled: what is armed, and for when.
     """
 
     def __init__(self, capacity: int, now: int) -> None:

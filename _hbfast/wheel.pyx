@@ -57,6 +57,16 @@ cdef class TimerWheel:
         PyMem_Free(self.nodes)
         PyMem_Free(self.found)
 
+    def __reduce__(self):
+        """What is armed; the rings follow from it."""
+        cdef int32_t i
+        cdef list armed = [(i, self.nodes[i].at) for i in range(self.capacity) if self.nodes[i].slot != NONE]
+        return TimerWheel, (self.capacity, self.tick * TICK_NS), armed
+
+    def __setstate__(self, armed):
+        for key, at in armed:
+            self.arm(key, at)
+
     cdef void link(self, int32_t key) noexcept:
         """Hang an unlinked node where its instant belongs, seen from the wheel's tick."""
         cdef Node* node = &self.nodes[key]

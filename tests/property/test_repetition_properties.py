@@ -1,6 +1,8 @@
 """Whatever is repeated: prepared frames are the ordinary ones, and nothing is heard that a Decoder would reject or that
 says something new."""
 
+import pickle
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference import codec as reference
@@ -116,6 +118,8 @@ def test_what_is_heard_is_what_the_reference_and_the_decoder_say(
         changed = message_with(parts, sequence, choose.draw(numbers))
         same = choose.draw(st.sampled_from([strong, strong, not strong]))
         frame = choose.draw(damage(encode(changed, AUTH[same][other], forms, inner_auth=inner_auth)))
+        if choose.draw(st.booleans()):
+            repetition = pickle.loads(pickle.dumps(repetition))
         good = decoder.counters["good"]
         heard = repetition.hear(decoder, frame, 1)
         whole = frame.removesuffix(b"\0") if frame.startswith(b">") and not stream else frame

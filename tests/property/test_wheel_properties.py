@@ -1,5 +1,7 @@
 """Whatever is armed, disarmed and asked, the wheel answers what a dictionary and a minimum answer."""
 
+import pickle
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.wheel import TimerWheel as Oracle
@@ -30,6 +32,7 @@ steps = st.one_of(
     st.tuples(st.just("pass"), st.just(0), delays.map(abs)),
     st.tuples(st.just("until"), st.just(0), st.integers(-1, 1)),
     st.tuples(st.just("back"), st.just(0), st.integers(0, 5 * MS)),
+    st.tuples(st.just("copy"), st.just(0), st.just(0)),
 )
 
 
@@ -44,6 +47,8 @@ def test_the_wheel_equals_the_oracle(now, script):
         elif what == "disarm":
             wheel.disarm(key)
             oracle.disarm(key)
+        elif what == "copy":
+            wheel = pickle.loads(pickle.dumps(wheel))
         elif what == "back":
             earlier = max(0, now - amount)
             assert wheel.due(earlier) == oracle.due(earlier)

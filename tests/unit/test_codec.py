@@ -2,6 +2,8 @@
 tests/property/test_codec_properties.py."""
 
 import bz2
+import copy
+import pickle
 import time
 import tracemalloc
 import zlib
@@ -274,6 +276,55 @@ def test_text_that_is_not_utf_8_can_be_printed():
 def test_fields_that_cannot_be(field, error):
     with pytest.raises(error):
         Message([field])
+
+
+# ---- copies ----
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        STATUS,
+        Message([]),
+        Message([("\xe9", 1, b"\0"), ("l", 3, [b"a"]), ("m", 2, STATUS), ("seq", 0, b"zz")]),
+        Decoder("eth0", AUTH, stream=False).feed(encode(STATUS, Authenticator(KEYS, 1, strong=True), "netstring"))[0],
+        Decoder("ttyS0", None, stream=True).feed(encode(STATUS, AUTH, "classic"))[0],
+        STATUS.again(7, 8),
+        STATUS.again(7, 8).again(2**64 - 1, 0),
+    ],
+)
+def test_a_message_survives_being_pickled(message):
+    other = pickle.loads(pickle.dumps(message))
+    assert other == message
+    for name in ("type", "source", "generation", "sequence", "medium", "raw", "outer", "strong"):
+        assert getattr(other, name) == getattr(message, name)
+    assert encode(other, None, "netstring") == encode(message, None, "netstring")
+    # it never changes: nobody needs a second one
+    assert copy.copy(message) is copy.deepcopy(message) is message
+
+
+def test_a_compressed_message_survives_being_pickled():
+    fields = [("_compressed_payload", 1, zlib.compress(encode(STATUS, None, "classic")))]
+    message = datagram(encode(Message([*fields, ("_compression_algorithm", 0, b"zlib")]), AUTH, "netstring"))
+    other = pickle.loads(pickle.dumps(message))
+    assert (other, other.outer, other.outer.raw) == (message, message.outer, message.outer.raw)
+
+
+def test_what_is_repeated_is_pickled_once():
+    history = [STATUS.again(n, n) for n in range(1000, 1500)]
+    pickled = pickle.dumps(history)
+    assert len(pickled) < 500 * 30
+    other = pickle.loads(pickled)
+    assert other == history
+    assert encode(other[7], AUTH, "classic") == encode(history[7], AUTH, "classic")
+
+
+def test_keys_are_in_no_pickle():
+    for secret in (AUTH, Decoder("eth0", AUTH, stream=False)):
+        with pytest.raises(TypeError):
+            pickle.dumps(secret)
+        with pytest.raises(TypeError):
+            copy.deepcopy(secret)
 
 
 # ---- encoding ----

@@ -1,6 +1,8 @@
 """A status that is repeated: written from a prepared frame, and heard without being decoded. Random messages and frames
 are in tests/property/test_repetition_properties.py."""
 
+import pickle
+
 import pytest
 
 from _hbfast.auth import Authenticator
@@ -403,6 +405,31 @@ def test_forgetting():
     listener.repetition.forget()
     assert listener.hear("ttyS0", status(3)) == OTHER
     assert (listener.repetition.generation, listener.repetition.sequence) == (0, 0)
+
+
+def test_a_copy_goes_on_by_itself():
+    listener = Listener()
+    listener.repetition.until = 100
+    listener.repetition.warntime_ns = 10 * S
+    listener.teach("eth0", status(1))
+    listener.teach("ttyS0", status(1))
+    listener.hear("eth0", status(2), 2 * S)
+    names = ("generation", "sequence", "last_ns", "count", "until", "deadtime_ns", "warntime_ns", "timer")
+    other = pickle.loads(pickle.dumps(listener.repetition))
+    for name in names:
+        assert getattr(other, name) == getattr(listener.repetition, name), name
+    assert other.wheel.next_due() == 30 * S
+    decoder = listener.decoders["ttyS0"]
+    assert other.hear(decoder, listener.frame("ttyS0", status(2)), 3 * S) == COPY
+    assert other.hear(decoder, listener.frame("ttyS0", status(3)), 4 * S) == REPEATED
+    assert other.hear(decoder, listener.frame("ttyS0", status(4)), 14 * S + 1) == OTHER
+    assert not other.teach(listener.decode("eth0", status(2)), 0)
+    assert other.teach(listener.decode("eth0", status(4)), 5 * S)
+    assert other.hear(decoder, listener.frame("ttyS0", status(5)), 6 * S) == REPEATED
+    assert listener.repetition.sequence == 2
+    # a key of the wheel it came with
+    pair = pickle.loads(pickle.dumps((listener.wheel, listener.repetition)))
+    assert pair[0] is pair[1].wheel
 
 
 def test_media_have_a_limit():

@@ -1,6 +1,8 @@
 """Timers: instants are exact, arming costs the same whatever is armed, and time may jump."""
 
+import copy
 import gc
+import pickle
 import random
 import sys
 
@@ -132,6 +134,21 @@ def test_arming_takes_no_memory():
     for _ in range(20):
         arm_all()
     assert sys.getallocatedblocks() - before < 50
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda wheel: pickle.loads(pickle.dumps(wheel))])
+def test_a_copy_goes_on_by_itself(copied):
+    wheel = TimerWheel(6, 10 * S + 1)
+    for key, at in enumerate([12 * S, 11 * S, 12 * S, FAR * 3, 5 * S]):
+        wheel.arm(key, at)
+    assert wheel.due(9 * S) == [4]
+    other = copied(wheel)
+    wheel.disarm(1)
+    assert other.next_due() == 11 * S
+    assert other.due(FAR * 3) == [1, 0, 2, 3]
+    assert wheel.due(FAR * 3) == [0, 2, 3]
+    with pytest.raises(IndexError):
+        other.arm(6, 1)
 
 
 def test_a_long_life_against_the_oracle():
