@@ -58,7 +58,9 @@ class Agents:
         if action.verb == START:
             if resource in self._confirmed:
                 node.fail("agents", f"{resource.word} is started though it is up")
-            node.machine.held[action.group] = None
+            node.machine.begun[action.group] = None
+        else:
+            node.machine.started.discard(resource)
         self.running[action.run] = action
         node.changed()
         trouble = self.trouble.get(resource, "")
@@ -106,6 +108,7 @@ class Agents:
         if action.verb == START:
             if code == 0:
                 self._confirmed.add(resource)
+                node.machine.started.add(resource)
                 node.machine.unknown.discard(resource)
             if done:
                 node.machine.up[resource] = action.group

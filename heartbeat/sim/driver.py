@@ -10,7 +10,7 @@ from __future__ import annotations
 from random import Random
 
 from _hbfast.auth import Authenticator
-from _hbfast.codec import encode
+from _hbfast.codec import Decoder, encode
 from heartbeat.core.actions import (
     SEVERITIES,
     STATUS,
@@ -30,7 +30,8 @@ from heartbeat.core.cluster import Cluster
 from heartbeat.core.events import AgentExited, LeaseLapsed, Reload, Request, Tick
 from heartbeat.core.settings import SECOND
 from heartbeat.sim.agents import Agents
-from heartbeat.sim.machine import TICK_NS, Machine
+from heartbeat.sim.lease import Lease
+from heartbeat.sim.machine import Machine
 from heartbeat.sim.medium import NEVER
 
 TYPE_CHECKING = False
@@ -54,7 +55,7 @@ UNITY = 1 << RATE_SHIFT
 REBOOT_NS = 30 * SECOND
 
 
-def _not_running(event: Event, now: int) -> list[Action]:
+def _not_running(*event: object) -> Any:
     raise AssertionError("no daemon runs")
 
 
@@ -94,16 +95,14 @@ class Driver:
         self._handle: Callable[[Any, int], list[Action]] = _not_running
         self._deadline: Callable[[], int | None] = _never
         self._lanes: list[Lane] = []
-        self._feeds: dict[str, Callable[[bytes], list[Any]]] = {}
+        self._repeats: Callable[[Decoder, bytes, int], bool] = _not_running
+        self._decoders: dict[str, Decoder] = {}
         self._tick = Tick(0)
         self._auth = Authenticator(world.options.keys, min(world.options.keys))
         self._waiting_events: list[Event] = []
         self._break_after: int | None = None
         self._inner_auth = world.options.inner_auth
-        self._lapse_told = False
-        self._renewing = False
-        self._alone = False
-        self._lease_ns = self._lease(settings)
+        self._lease = Lease(world, self.machine.leases, self.machine.sign)
         self._methods: dict[type, Callable[[Any], None]] = {
             RunAgent: self.agents.run,
             KillAgent: self.agents.kill,
@@ -114,10 +113,6 @@ class Driver:
             Stop: self._stop,
             Reboot: self._reboot,
         }
-
-    def _lease(self, settings: Settings) -> int:
-        """In the world's time; the kernel's tick added, which is as bad as it gets."""
-        return settings.lease_ns * UNITY // self._rate + TICK_NS
 
     # --- clocks
 
@@ -140,9 +135,13 @@ class Driver:
     def hear(self, lane: Lane, octets: bytes) -> None:
         """A medium delivers: the whole of a datagram, or some octets of a stream."""
         if self.state == RUNNING:
+            # a repeated status moves no timer of this node's own, so `due` stays as it is
             now = self.world.now
-            for message in self._feeds[lane.name](octets):
-                self._perform(self._handle(message, self._offset + (now * self._rate >> RATE_SHIFT)), now)
+            local = self._offset + (now * self._rate >> RATE_SHIFT)
+            decoder = self._decoders[lane.name]
+            if not self._repeats(decoder, octets, local):
+                for message in decoder.feed(octets):
+                    self._perform(self._handle(message, local), now)
         elif self.state == PAUSED:
             self._buffer(lane, octets)
 
@@ -187,19 +186,13 @@ class Driver:
                 taken |= lane.send(netstring, action.priority, sent_at)
         if action.priority == STATUS:
             self.world.heartbeats += 1
-            if self._renewing and (taken or self._alone):
-                self._renew(now)
+            if self._lease.beat(now, taken=taken):
+                self._lapsed()
 
-    def _renew(self, now: int) -> None:
-        leases = self.machine.leases
-        if leases.end > self.world.now:
-            leases.end = now + self._lease_ns
-            self.machine.renewed_at = now
-        elif not self._lapse_told:
-            self._lapse_told = True
-            self.note("lease lapsed")
-            self.changed()
-            self.later(0, self._tell_if_alive, (LeaseLapsed(), self.life))
+    def _lapsed(self) -> None:
+        self.note("lease lapsed")
+        self.changed()
+        self.later(0, self._tell_if_alive, (LeaseLapsed(), self.life))
 
     # --- actions
 
@@ -222,8 +215,7 @@ class Driver:
 
     def _stop(self, action: Stop) -> None:
         self.note("stopped")
-        self.machine.held.clear()
-        self.machine.alone = False
+        self.machine.stopped()
         self._end()
         self.world.audit.stopped(self)
 
@@ -233,13 +225,9 @@ class Driver:
 
     def _hold(self, action: Hold, now: int) -> None:
         self.note(f"hold {' '.join(action.keys) or 'nothing'}{' (alone)' if action.alone else ''}")
-        leases = self.machine.leases
         self.world.audit.before_grant(self)
-        leases.grant(action.keys, now + self._lease_ns)
-        self.machine.alone = self._alone = action.alone
-        self.machine.renewed_at = now
-        self._renewing = bool(action.keys)
-        self._lapse_told = False
+        if self._lease.hold(action.keys, now, alone=action.alone):
+            self._lapsed()
 
     def _reply(self, action: Reply) -> None:
         if action.number == 0:
@@ -263,7 +251,7 @@ class Driver:
         self.settings = settings
         if self.state in (RUNNING, PAUSED):
             self.note("operator: reload")
-            self._lease_ns = self._lease(settings)
+            self._lease.configure(settings, self._rate, UNITY)
             self.tell(Reload(settings))
 
     def agent_exited(self, run: int, code: int, detail: str) -> None:

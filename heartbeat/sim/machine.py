@@ -5,49 +5,15 @@ A crash of the daemon leaves all of it, a power cycle only the disk.
 
 from __future__ import annotations
 
-from heartbeat.core.settings import MILLISECOND
-from heartbeat.sim.medium import NEVER
+from heartbeat.sim.lease import KernelLeases, Sign
 from heartbeat.sim.options import ADDRESS_AGENTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from heartbeat.core.settings import Group, Resource, Settings
+    from heartbeat.sim.lease import Lease
 
-    from heartbeat.core.settings import Group, Resource
-
-# The kernel counts leases in ticks: one ends up to a tick after its time.
-TICK_NS = 4 * MILLISECOND
 SNAPSHOTS = 8
-
-
-class Leases:
-    """The kernel's leases, one a group. The `keys` are renewed together and end together, at `end`; those that are no
-    longer renewed fade, each at its own instant."""
-
-    __slots__ = ("_fading", "end", "keys")
-
-    def __init__(self) -> None:
-        self.keys: tuple[str, ...] = ()
-        self.end = -NEVER
-        self._fading: dict[str, int] = {}
-
-    def grant(self, keys: tuple[str, ...], end: int) -> None:
-        """These start now; the others run out."""
-        for key in self.keys:
-            if key not in keys:
-                self._fading[key] = self.end
-        for key in keys:
-            self._fading.pop(key, None)
-        self.keys = keys
-        self.end = end
-
-    def end_of(self, key: str) -> int:
-        return self.end if key in self.keys else self._fading.get(key, -NEVER)
-
-    def clear(self) -> None:
-        self.keys = ()
-        self.end = -NEVER
-        self._fading.clear()
 
 
 class Disk:
@@ -86,42 +52,56 @@ class Disk:
 
 
 class Machine:
-    """up: what is up, and for which group. held: groups that were started and not cleanly released (run directory);
-    alone: the daemon last said so, with a renewal at `renewed_at`. unknown: scripts whose stop has failed."""
+    """up: what is up, and for which group. unknown: scripts whose stop has failed. begun, started: groups, and
+    resources of which the daemon has seen the start succeed, as the run directory has it."""
 
-    __slots__ = ("alone", "disk", "held", "leases", "renewed_at", "unknown", "up")
+    __slots__ = ("begun", "disk", "leases", "sign", "started", "unknown", "up")
 
     def __init__(self) -> None:
         self.disk = Disk()
-        self.leases = Leases()
+        self.leases = KernelLeases()
+        self.sign = Sign()
         self.up: dict[Resource, str] = {}
-        self.held: dict[str, None] = {}  # a set that keeps its order
-        self.alone = False
-        self.renewed_at = -NEVER
         self.unknown: set[Resource] = set()
+        self.begun: dict[str, None] = {}  # a set that keeps its order
+        self.started: set[Resource] = set()
 
     def power_off(self) -> None:
         self.leases.clear()
         self.up.clear()
-        self.held.clear()
-        self.alone = False
         self.unknown.clear()
+        self.stopped()
+
+    def stopped(self) -> None:
+        """A clean end: the run directory is empty."""
+        self.sign.at = None
+        self.sign.alone = False
+        self.begun.clear()
+        self.started.clear()
 
     def answers(self, resource: Resource, now: int) -> bool:
         """Does this machine answer the neighbours for an address?"""
         key = self.up.get(resource)
         return key is not None and self.leases.end_of(key) > now
 
-    def left_behind(self, groups: Iterable[Group], now: int) -> tuple[list[str], list[str]]:
-        """(adopted, leftovers), keys, for a daemon that starts: a group whose lease runs and of which everything is up
-        is adopted; of another that was held, or has an address up, whatever is there is removed."""
-        adopted, leftovers = [], []
-        for group in groups:
-            working = [resource for resource in group.resources if not resource.notifier]
-            if self.leases.end_of(group.key) > now and all(resource in self.up for resource in working):
-                adopted.append(group.key)
-            elif group.key in self.held or any(
-                resource in self.up and resource.name in ADDRESS_AGENTS for resource in working
-            ):
-                leftovers.append(group.key)
-        return adopted, leftovers
+    def inherit(self, settings: Settings, lease: Lease, now: int) -> tuple[list[str], list[str], bool]:
+        """(adopted, leftovers, peer_dead), for a daemon that starts, as the daemon's executor finds it."""
+        sign = self.sign
+        peer_dead = sign.at is not None and sign.alone and now - sign.at < settings.initdead_ns // 2
+        surviving = lease.survivors(self.begun)
+        candidates = set(self.begun) if peer_dead else surviving
+        adopted = [group.key for group in settings.groups if group.key in candidates and self._whole(group)]
+        lease.adopt([key for key in adopted if key in surviving])
+        leftovers = [
+            group.key
+            for group in settings.groups
+            if group.key not in adopted and (group.key in self.begun or any(map(self._address_up, group.resources)))
+        ]
+        return adopted, leftovers, peer_dead
+
+    def _whole(self, group: Group) -> bool:
+        working = [resource for resource in group.resources if not resource.notifier]
+        return all(resource in self.started and resource in self.up for resource in working)
+
+    def _address_up(self, resource: Resource) -> bool:
+        return resource.name in ADDRESS_AGENTS and resource in self.up

@@ -88,7 +88,7 @@ class Lane:
     # --- what the kinds do
 
     def send(self, frame: bytes, priority: int, now: int) -> bool:
-        """True where the medium took the frame. Whether it arrives is another matter."""
+        """True where the medium took the frame, and threw nothing away for it. Whether it arrives is another matter."""
         raise NotImplementedError
 
     def frame_time_ns(self, octets: int) -> int:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from _hbfast.codec import Decoder
 from heartbeat.core.events import MediumDown, MediumUp
 from heartbeat.core.settings import SECOND
-from heartbeat.sim.driver import DOWN, OFF, PAUSED, RATE_SHIFT, RUNNING, Driver
+from heartbeat.sim.driver import DOWN, OFF, PAUSED, RATE_SHIFT, RUNNING, UNITY, Driver
+from heartbeat.sim.lease import Lease
 from heartbeat.sim.medium import NEVER
 
 TYPE_CHECKING = False
@@ -51,9 +52,10 @@ class Node(Driver):
             self.note("cannot start: the disk is full")
             self.later(SECOND, self.start, None)
             return
-        adopted, leftovers = machine.left_behind(self.settings.groups, now)
-        fresh = now - machine.renewed_at < self.settings.initdead_ns // 2
-        peer_dead = machine.alone and fresh
+        self.world.audit.before_grant(self)
+        self._lease = Lease(self.world, machine.leases, machine.sign)
+        self._lease.configure(self.settings, self._rate, UNITY)
+        adopted, leftovers, peer_dead = machine.inherit(self.settings, self._lease, now)
         text = f"starts, generation {generation}"
         for word, keys in (("adopts", adopted), ("removes", leftovers)):
             text += f", {word} {' '.join(keys)}" if keys else ""
@@ -62,11 +64,7 @@ class Node(Driver):
         self.state = RUNNING
         self.runs_since = now
         self.leaving = False
-        self._lease_ns = self._lease(self.settings)
-        self._alone = peer_dead
         self.accepting.clear()
-        self._renewing = False
-        self._lapse_told = False
         self.agents.adopt(
             [r for group in self.settings.groups if group.key in adopted for r in group.resources if not r.notifier]
         )
@@ -76,8 +74,9 @@ class Node(Driver):
         )  # fmt: skip
         self._handle = self.cluster.handle
         self._deadline = self.cluster.deadline
+        self._repeats = self.cluster.hear
         for lane in self.lanes_of.values():
-            self._feeds[lane.name] = Decoder(lane.name, self._auth, stream=lane.classic).feed
+            self._decoders[lane.name] = Decoder(lane.name, self._auth, stream=lane.classic)
         for name, lane in self.lanes_of.items():
             self._incoming(name).unblock("absent")
             if name in self.media_down:
@@ -100,7 +99,6 @@ class Node(Driver):
         self._waiting_events.clear()
         self._rest.clear()
         self._break_after = None
-        self._renewing = False
         self._lanes = []
         self.agents.die()
         for name, lane in self.lanes_of.items():

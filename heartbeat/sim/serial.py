@@ -78,6 +78,7 @@ class SerialLane(Lane):
 
     def send(self, frame: bytes, priority: int, now: int) -> bool:
         self.frames += 1
+        taken = True
         if self._frame is None:
             self._begin(frame, priority, now)
         elif priority == STATUS:
@@ -85,6 +86,7 @@ class SerialLane(Lane):
                 self._overtaken = 0
             else:
                 self.dropped += 1
+                taken = False  # it stands still
             self._status = frame
         else:
             waiting = self._urgent if priority == URGENT else self._normal
@@ -92,9 +94,10 @@ class SerialLane(Lane):
             if len(waiting) > WAITING_FRAMES:
                 waiting.popleft()
                 self.dropped += 1
+                taken = False
         if self.blocked and priority == STATUS and self.blocked != {"receiver"}:
             self.missed(now)
-        return True
+        return taken
 
     def _begin(self, frame: bytes, priority: int, now: int) -> None:
         if self._resync:
