@@ -47,6 +47,9 @@ commands:
   decode     show a capture message by message [--authkeys FILE] FILE...
   demo       two routers, a client and a null-modem cable on this machine
              [--json] [--seed-times]
+  journal    write down what this node's daemon was told and decided
+  replay     decide it again, and compare [--json] [--all] [--from S] [--to S]
+             [--debug N] FILE
 
 options of every command, and the variables that stand for them:
   --config-dir DIR   /etc/ha.d            HEARTBEAT_CONFIG_DIR
@@ -314,6 +317,43 @@ def _demo(paths: Paths, argv: list[str]) -> int:
     return demo.main(json="--json" in arguments.flags, seed_times="--seed-times" in arguments.flags)
 
 
+def _journal(paths: Paths, argv: list[str]) -> int:
+    arguments = parse(argv, flags=("--crashed",), valued=("--reason",))
+    arguments.words_at_most(0)
+    from heartbeat import recorder
+
+    crashed = "--crashed" in arguments.flags
+    reason = arguments.flags.get("--reason", "request")
+    try:
+        path = recorder.collect(paths, reason=reason, crashed=crashed)
+    except (OSError, ValueError) as error:
+        _complain(f"no journal written: {_reason(error) if isinstance(error, OSError) else error}")
+        return FAILED
+    if path is None:
+        _complain(f"no journal in {paths.run_dir}: no heartbeat daemon has run here")
+        return NOT_RUNNING
+    print(path)
+    return OK
+
+
+def _replay(paths: Paths, argv: list[str]) -> int:
+    arguments = parse(argv, flags=("--json", "--all"), valued=("--from", "--to", "--debug"))
+    arguments.words_at_most(1)
+    if not arguments.words:
+        raise UsageError("replay needs a file")
+    from heartbeat import replay
+
+    try:
+        first, last = (float(arguments.flags.get(name, end)) for name, end in (("--from", "-inf"), ("--to", "inf")))
+        debug = int(arguments.flags.get("--debug", "0"))
+    except ValueError:
+        raise UsageError("--from and --to take seconds, --debug the number of an event") from None
+    return replay.main(
+        arguments.words[0], sys.stdout, as_json="--json" in arguments.flags, everything="--all" in arguments.flags,
+        first=first, last=last, debug=debug,
+    )  # fmt: skip
+
+
 COMMANDS: dict[str, Callable[[Paths, list[str]], int]] = {
     "run": _run,
     "check": _check,
@@ -325,6 +365,8 @@ COMMANDS: dict[str, Callable[[Paths, list[str]], int]] = {
     "accept": _accept,
     "decode": _decode,
     "demo": _demo,
+    "journal": _journal,
+    "replay": _replay,
 }
 
 

@@ -48,6 +48,13 @@ ALLOWED = {
         "heartbeat.loop", "heartbeat.media", "heartbeat.persist", "heartbeat.realtime", "heartbeat.report",
         "heartbeat.respawn", "heartbeat.wire",
     },
+    "heartbeat.snapshot": {"_hbfast", "heartbeat.core"},
+    "heartbeat.journal": {"_hbfast", "heartbeat.core", "heartbeat.snapshot"},
+    "heartbeat.journalfile": {"_hbfast", "heartbeat.journal", "heartbeat.snapshot"},
+    "heartbeat.recorder": INTERFACE | TOOLS | {"heartbeat.children", "heartbeat.journal", "heartbeat.journalfile"},
+    "heartbeat.replay": {
+        "_hbfast", "heartbeat.core", "heartbeat.journal", "heartbeat.journalfile", "heartbeat.log", "heartbeat.snapshot",
+    },
     "heartbeat.decode": {"_hbfast", "heartbeat.config", "heartbeat.pcap"},
     "heartbeat.clstatus": {"heartbeat.control", "heartbeat.log"},
     "heartbeat.demo": EVERYTHING,

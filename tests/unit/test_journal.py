@@ -1,0 +1,196 @@
+"""What is recorded, in how much memory, and that recording changes nothing."""
+
+import gc
+
+import pytest
+from journalled import Keeping, World, replayed
+from pair import AUTH, CAESAR, JULIUS, MediumDown, settings
+from pair import World as PlainWorld
+
+from _hbfast.codec import Message, encode
+from heartbeat import journal, journalfile
+from heartbeat.core.cluster import Cluster
+from heartbeat.core.events import Tick
+from heartbeat.core.settings import SECOND
+from heartbeat.journal import MESSAGE, NOTHING, OTHER, SIZE, SNAPSHOT, TICK, UNANSWERED, Journal
+
+
+def buffers(size=SIZE):
+    return [memoryview(bytearray(size)), memoryview(bytearray(size))]
+
+
+def cluster(**changes) -> Cluster:
+    return Cluster(settings(JULIUS, **changes), generation=5, seed=7, now=SECOND)
+
+
+def kinds(image) -> list[int]:
+    return [record.kind for record in journal.records(image)]
+
+
+@pytest.fixture
+def pair():
+    world = World()
+    julius, caesar = world.both()
+    return world, julius, caesar
+
+
+def test_a_recorded_cluster_does_what_another_does():
+    plain, recorded = PlainWorld(), World(every=1)
+    for world in (plain, recorded):
+        julius, _ = world.both()
+        assert world.ask(julius, "standby")[0]
+        world.kill(CAESAR)
+        world.run(60)
+    assert plain.nodes[JULIUS].notes == recorded.nodes[JULIUS].notes
+    assert plain.nodes[JULIUS].sent == recorded.nodes[JULIUS].sent
+
+
+def test_a_record_for_each_event_and_letters_for_what_came_of_it(pair):
+    world, julius, _ = pair
+    image = world.journals[JULIUS][0].images()[-1]
+    found = kinds(image)
+    assert found[0] == SNAPSHOT
+    assert {MESSAGE, TICK, OTHER} <= set(found)
+    records = list(journal.records(image))
+    assert "".join(record.letters for record in records).count("T") == len(julius.sent)
+    assert "".join(record.letters for record in records).count("N") == len(julius.notes)
+    assert all((record.digest == NOTHING) == (record.letters == "") for record in records)
+
+
+def test_the_memory_is_bounded_and_half_of_it_is_past(pair):
+    world, _, _ = pair
+    kept = world.journals[JULIUS][0]
+    world.run(3600 * 10)
+    assert kept.problem is None
+    assert {len(each) for each in kept.buffers} == {SIZE}
+    assert len(kept.images()) > 3
+    events = [len(kinds(image)) for image in kept.images()]
+    assert min(events[:-1]) > 400
+    live = sorted(kept.buffers, key=journal.serial_of)
+    lines = journalfile.lines(map(bytes, live), reason="test")
+    assert lines[-1]["at"] - lines[1]["at"] >= 1000 * SECOND
+    assert [step.trouble for step in replayed(lines) if step.trouble] == []
+
+
+def test_an_event_that_nobody_answered_is_in_the_record():
+    kept = Keeping(cluster(), now=SECOND)
+
+    def broken(event, now):
+        raise AssertionError("planted")
+
+    kept.tell(MediumDown("ttyS0", "gone"), SECOND)
+    kept._handle = broken
+    with pytest.raises(AssertionError, match="planted"):
+        kept.tell(Tick(100), 2 * SECOND)
+    last = list(journal.records(kept.images()[-1]))[-1]
+    assert (last.kind, last.instant, last.digest) == (TICK, 2 * SECOND, UNANSWERED)
+    assert kept.lines()[-1] == {"at": 2 * SECOND, "event": "Tick", "wall_s": 100, "digest": None}
+
+
+def test_a_copy_made_at_any_instant_is_whole(pair):
+    """Its end may be in the middle of a record; what is before it counts."""
+    world, _, _ = pair
+    image = world.journals[JULIUS][0].images()[-1]
+    whole = kinds(image)
+    used = len(image.rstrip(b"\0"))
+    for end in range(0, used, 97):
+        torn = image[:end] + bytes(SIZE - end)
+        if journal.serial_of(torn):
+            found = kinds(torn)
+            assert found == whole[: len(found)]
+        assert kinds(image[:end]) == whole[: len(kinds(image[:end]))]
+
+
+def test_a_message_that_no_buffer_has_room_for(pair):
+    world, julius, caesar = pair
+    kept = world.journals[JULIUS][0]
+    large = Message([*caesar.sent[-1].items(), ("load", 0, b"x" * (SIZE - 2000))])
+    world.deliver(julius, "ttyS0", encode(large, AUTH, "netstring"))
+    world.run(30)
+    lines = kept.lines()
+    assert [line["event"] for line in lines if line.get("event") == "Omitted"] == ["Omitted"]
+    steps = replayed(lines)
+    assert [step.trouble for step in steps if step.trouble] == []
+    assert len(steps) > 10
+
+
+def test_a_cluster_too_large_to_be_journalled_is_said_and_told():
+    kept = Journal(cluster(), buffers(4096), now=SECOND, program="4")
+    assert "too large" in kept.problem
+    assert kept.tell(Tick(1), 2 * SECOND)
+    kept.repeated("ttyS0", 2, 3 * SECOND)
+    assert list(journal.records(bytes(kept._buffer))) == []
+
+
+def test_what_no_snapshot_has_a_word_for_is_said_and_told():
+    broken = cluster()
+    broken.surprise = object()
+    kept = Journal(broken, buffers(), now=SECOND, program="4")
+    assert "cannot be journalled" in kept.problem
+    assert kept.tell(Tick(1), 2 * SECOND)
+
+
+def test_a_record_makes_nothing_for_the_collector(pair):
+    world, julius, _ = pair
+    kept = world.journals[JULIUS][0]
+    message = julius.decoders["ttyS0"].feed(encode(world.nodes[CAESAR].sent[-1], AUTH, "netstring"))[0]
+    answer = []
+    kept._handle = lambda event, now: answer
+    kept.tell(message, world.now)  # whatever is made once
+    gc.collect()
+    gc.disable()
+    try:
+        before = gc.get_count()[0]
+        for _ in range(100):
+            kept.tell(message, world.now)
+        assert gc.get_count()[0] - before < 10
+    finally:
+        gc.enable()
+
+
+# --- repetitions: the core hears them by their octets alone
+
+
+@pytest.mark.parametrize("every", [SIZE, 1])
+def test_repetitions_are_one_record_and_told_one_by_one(every):
+    """caesar beats four times between two beats of julius, on two media; the frames of one come later."""
+    world = World(every=every)
+    media = ("ttyS0", "eth0")
+    world.boot(JULIUS, media=media)
+    caesar = world.boot(CAESAR, media=media, keepalive_ns=SECOND)
+    deliver = world.deliver
+
+    def late(receiver, medium, frame):
+        if medium == "eth0":
+            world.later(SECOND // 10, lambda: deliver(receiver, medium, frame))
+        else:
+            deliver(receiver, medium, frame)
+
+    world.deliver = late
+    world.run(120)
+    kept = world.journals[JULIUS][0]
+    lines = kept.lines()
+    repeated = [line for line in lines if line.get("event") == "Repeated"]
+    assert {line["medium"] for line in repeated} == set(media)
+    assert sum(line["count"] for line in repeated) > 100
+    assert max(line["count"] for line in repeated) > 3
+    world.cut.add((CAESAR, JULIUS, "ttyS0"))  # whose link dies first depends on when each was heard last
+    world.run(40.55)
+    world.kill(CAESAR)
+    world.run(60)
+    assert len(caesar.sent) > 100
+    steps = replayed(kept.lines())
+    assert [(step.number, step.trouble) for step in steps if step.trouble] == []
+    assert sum("dead" in str(getattr(action, "text", "")) for step in steps for action in step.actions) == 3
+
+
+def test_a_repetition_takes_little_room():
+    world = World()
+    world.both()
+    world.run(120)
+    kept = world.journals[JULIUS][0]
+    before, number = kept._at, len(kept.lines())
+    world.run(100)
+    events = len(kept.lines()) - number
+    assert events >= 40
+    assert (kept._at - before) / events < 80, "octets; a frame alone has 300"
