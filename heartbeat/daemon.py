@@ -16,7 +16,7 @@ import sys
 import time
 
 from heartbeat import config as configuration
-from heartbeat import persist, realtime, report
+from heartbeat import persist, privileges, realtime, report
 from heartbeat.control import Control
 from heartbeat.core.actions import ERROR, INFO, WARN
 from heartbeat.core.cluster import Cluster
@@ -46,6 +46,8 @@ def run(paths: Paths, *, time_divisor: int = 1) -> int:
     """This node, until it is told to stop. Returns the exit code of `heartbeat run`."""
     # one that is told to stop while it starts stops when it can release what a crashed run left
     signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    privileges.mask_files()
+    privileges.hide_memory()
     try:
         config = configuration.load(paths.config_dir, divisor=time_divisor)
     except configuration.ConfigError as error:
@@ -122,6 +124,7 @@ class _Daemon:
         self._catch_signals()
         self._respawner.start()
         self._executor.start()
+        self._give_up(privileges.hide_memory(not config.coredumps), privileges.drop_capabilities())
         gc.collect()
         gc.freeze()  # what is here now stays; a collection looks at the rest only
         try:
@@ -147,6 +150,11 @@ class _Daemon:
             self.realtime = denied is None
             if denied:
                 self._warn(denied)
+
+    def _give_up(self, *denied: str | None) -> None:
+        for text in denied:
+            if text:
+                self._warn(text)
 
     def _warn(self, text: str) -> None:
         self._loop.log.write(WARN, text)
@@ -276,6 +284,7 @@ class _Daemon:
         for warning in config.warnings:
             self._loop.log.write(WARN, warning)
         self._config = config
+        privileges.hide_memory(not config.coredumps)
         self._loop.log.configure(**log_options(config))
         self._wire.configure(config)
         self._executor.configure(config)

@@ -13,10 +13,14 @@ ffibuilder.set_source(
     "heartbeat._kernel",
     """
     #include <errno.h>
+    #include <linux/capability.h>
     #include <stdint.h>
     #include <sys/mman.h>
+    #include <sys/prctl.h>
+    #include <sys/syscall.h>
     #include <sys/timerfd.h>
     #include <time.h>
+    #include <unistd.h>
 
     /* A descriptor, or -errno. */
     static int timer_create_boottime(void)
@@ -39,6 +43,36 @@ ffibuilder.set_source(
     {
         return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0 ? -errno : 0;
     }
+
+    static const int kept_capabilities[] = {
+        CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_IPC_LOCK, CAP_KILL, CAP_NET_ADMIN, CAP_NET_BIND_SERVICE, CAP_NET_RAW,
+        CAP_SYS_NICE,
+    };
+
+    /* 0, or -errno. Of what this process may do now only these are left, for good; exec as root gives all back. */
+    static int drop_capabilities(void)
+    {
+        struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct held[_LINUX_CAPABILITY_U32S_3], kept[_LINUX_CAPABILITY_U32S_3] = { 0 };
+        unsigned i;
+
+        if (syscall(SYS_capget, &head, held) < 0)
+            return -errno;
+        for (i = 0; i < sizeof kept_capabilities / sizeof *kept_capabilities; i++)
+            kept[CAP_TO_INDEX(kept_capabilities[i])].permitted |= CAP_TO_MASK(kept_capabilities[i]);
+        for (i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+            held[i].permitted &= kept[i].permitted;
+            held[i].effective &= kept[i].permitted;
+            held[i].inheritable &= kept[i].permitted;
+        }
+        return syscall(SYS_capset, &head, held) < 0 ? -errno : 0;
+    }
+
+    /* 0, or -errno. No core dump of this process, and nobody but a tracer with CAP_SYS_PTRACE looks into it. */
+    static int hide_memory(int hidden)
+    {
+        return prctl(PR_SET_DUMPABLE, !hidden, 0, 0, 0) < 0 ? -errno : 0;
+    }
     """,
     py_limited_api=True,
 )
@@ -48,6 +82,8 @@ ffibuilder.cdef(
     int timer_create_boottime(void);
     int timer_set_absolute(int fd, int64_t instant_ns);
     int lock_memory(void);
+    int drop_capabilities(void);
+    int hide_memory(int hidden);
     """
 )
 

@@ -31,6 +31,7 @@ ALLOWED = {
     "heartbeat.alarm": INTERFACE | TOOLS | {"heartbeat.agents", "heartbeat.children"},
     "heartbeat.peers": INTERFACE | TOOLS | {"heartbeat.children", "heartbeat.persist"},
     "heartbeat.realtime": {"heartbeat._kernel"},
+    "heartbeat.privileges": {"heartbeat._kernel"},
     "heartbeat.report": INTERFACE,
     "heartbeat.log": INTERFACE | TOOLS,
     "heartbeat.loop": TOOLS,
@@ -45,7 +46,7 @@ ALLOWED = {
     "heartbeat.respawn": INTERFACE | TOOLS | {"heartbeat.children", "heartbeat.executor"},
     "heartbeat.daemon": INTERFACE | TOOLS | {
         "heartbeat.config", "heartbeat.control", "heartbeat.core.cluster", "heartbeat.executor", "heartbeat.log",
-        "heartbeat.loop", "heartbeat.media", "heartbeat.persist", "heartbeat.realtime", "heartbeat.report",
+        "heartbeat.loop", "heartbeat.media", "heartbeat.persist", "heartbeat.privileges", "heartbeat.realtime", "heartbeat.report",
         "heartbeat.respawn", "heartbeat.wire",
     },
     "heartbeat.snapshot": {"_hbfast", "heartbeat.core"},
