@@ -220,8 +220,6 @@ class Executor:
                     if isinstance(agent, agents.InlineAgent):
                         self._addresses[resource] = agent
         self.lease.adopt(adopted & surviving)
-        if adopted:
-            self._loop.log.write(WARN, f"going on with what an earlier run has left: {' '.join(sorted(adopted))}")
         leftovers = {
             group.key
             for group in self._config.groups
