@@ -21,10 +21,11 @@ from heartbeat.control import Control
 from heartbeat.core.actions import ERROR, INFO, WARN
 from heartbeat.core.cluster import Cluster
 from heartbeat.core.events import Reload, Request, Tick
-from heartbeat.executor import Executor
+from heartbeat.executor import Executor, environment
 from heartbeat.lateness import Lateness
 from heartbeat.log import Log
 from heartbeat.loop import Loop
+from heartbeat.recorder import Recorder
 from heartbeat.respawn import Respawner
 from heartbeat.wire import Wire, busy_elsewhere
 
@@ -90,6 +91,7 @@ class _Daemon:
         self._executor = Executor(config, paths.run_dir, paths.state_dir, self._loop, self._wire)
         self._uuid = persist.node_uuid(paths.state_dir, config.uuid_from, config.node, warn=self._warn)
         self._respawner = Respawner(config, self._loop)
+        self._recorder = Recorder(paths, self._loop, environment(config), divisor=config.divisor)
 
     # --- start
 
@@ -124,6 +126,7 @@ class _Daemon:
         self._catch_signals()
         self._respawner.start()
         self._executor.start()
+        self._journal = self._recorder.start(self._cluster, now)
         self._give_up(privileges.hide_memory(not config.coredumps), privileges.drop_capabilities())
         gc.collect()
         gc.freeze()  # what is here now stays; a collection looks at the rest only
@@ -208,7 +211,7 @@ class _Daemon:
         self._wire.flush(now)
 
     def _tell(self, event: Any, instant: int) -> None:
-        for action in self._cluster.handle(event, instant):
+        for action in self._journal.tell(event, instant):
             self._executor.do(action, instant)
 
     def _wait(self, watchdog: int | None) -> None:
@@ -304,6 +307,7 @@ class _Daemon:
         self._wire.close()
         self._executor.close()
         self._control.close()
+        self._recorder.close(clean=self._executor.stopped)
         self._loop.log.close()
 
 

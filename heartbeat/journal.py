@@ -97,14 +97,15 @@ class Journal:
         self, cluster: Cluster, buffers: Sequence[memoryview], *, now: int, program: str,
         on_decision: Callable[[str, int], None] | None = None,
     ) -> None:  # fmt: skip
-        """buffers: two, writable, zero, of one size. program: its version. on_decision(letters, now): called with the
-        letters of each answer that is not empty."""
-        self.problem: str | None = None
+        """buffers: two, writable, zero, of one size; none: nothing is recorded. program: its version.
+        on_decision(letters, now): called with the letters of each answer that is not empty."""
+        self.problem: str | None = None if buffers else "there is no memory for it"
         self._on_decision = on_decision
         self._cluster = cluster
         self._handle = cluster.handle
         self._buffers = buffers
-        self._buffer = buffers[0]
+        self._buffer = buffers[0] if buffers else memoryview(b"")
+        self._used = [0, 0]  # octets of each that are not zero
         self._program = program
         self._serial = 0
         self._at = 0  # where the next record goes
@@ -112,7 +113,8 @@ class Journal:
         self._newest: dict[str, int] = {}  # medium → where its newest status is, if in this buffer
         self._older: dict[str, bytes] = {}  # medium → the body of its newest status in an earlier one
         self._repeated: dict[str, int] = {}  # medium → its REPEATED record, as long as nothing else is recorded
-        self._begin(now)
+        if self.problem is None:
+            self._begin(now)
 
     def tell(self, event: Event, now: int) -> list[Action]:
         """What the cluster answers. Raises what it raises, when that is recorded."""
@@ -218,14 +220,16 @@ class Journal:
         for medium, at in self._newest.items():
             start = at + _HEAD.size
             self._older[medium] = bytes(self._buffer[start : start + _HEAD.unpack_from(self._buffer, at)[0]])
-        buffer = self._buffer = self._buffers[self._serial % 2]
-        self._half = len(buffer) // 2
-        if RECORDS_AT + 2 * _HEAD.size + len(snapshot) > self._half:
+        if RECORDS_AT + 2 * _HEAD.size + len(snapshot) > len(self._buffer) // 2:
             self.problem = f"the cluster is too large to be journalled: {len(snapshot)} octets"
         if self.problem is not None:
             return
+        self._used[(self._serial - 1) % 2] = self._at
+        buffer = self._buffer = self._buffers[self._serial % 2]
+        buffer[: len(MAGIC)] = bytes(len(MAGIC))  # first: it does not count any more
+        buffer[: self._used[self._serial % 2]] = bytes(self._used[self._serial % 2])
+        self._half = len(buffer) // 2
         self._serial += 1
-        buffer[:] = bytes(len(buffer))
         self._newest.clear()
         self._repeated.clear()
         self._at = RECORDS_AT

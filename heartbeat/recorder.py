@@ -25,10 +25,9 @@ from heartbeat.journal import SIZE, Journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from heartbeat.core.actions import Action
-    from heartbeat.core.cluster import Cluster, Event
+    from heartbeat.core.cluster import Cluster
     from heartbeat.loop import Loop
     from heartbeat.paths import Paths
 
@@ -41,7 +40,7 @@ MEMORY = ("tmpfs", "ramfs")
 
 
 class Recorder:
-    """start(cluster): what to tell events instead of the cluster. close: at the end, `clean` where that was wanted."""
+    """start: the journal, which is told events instead of the cluster. close: at the end; `clean`: it was wanted."""
 
     def __init__(self, paths: Paths, loop: Loop, environment: Mapping[str, str], *, divisor: int) -> None:
         self._paths = paths
@@ -56,22 +55,24 @@ class Recorder:
         self._cluster: Cluster | None = None
         self._failover_ns: object = None  # when the peer died whose take-over was recorded last
 
-    def start(self, cluster: Cluster, now: int) -> Callable[[Event, int], list[Action]]:
-        """Begin to record. Everything that goes wrong is said, and then nothing is recorded."""
+    def start(self, cluster: Cluster, now: int) -> Journal:
+        """Begin to record what the cluster is told through it. Everything that goes wrong is said, and then nothing is
+        recorded."""
         self._cluster = cluster
+        crashed, problem = False, None
         try:
             crashed = self._set_aside("crashed")
             self._open()
         except OSError as error:
-            self._loop.log.write(WARN, f"no journal is kept: {self._directory}: {error.strerror}")
-            return cluster.handle
+            self._maps.clear()
+            problem = f"{self._directory}: {error.strerror}"
         buffers = [memoryview(each) for each in self._maps]
         journal = Journal(cluster, buffers, now=now, program=__version__, on_decision=self._decided)
         if journal.problem is not None:
-            self._loop.log.write(WARN, f"no journal is kept: {journal.problem}")
+            self._loop.log.write(WARN, f"no journal is kept: {problem or journal.problem}")
         if crashed:
             self._write_out("crash", "--crashed")
-        return journal.tell
+        return journal
 
     def _set_aside(self, ending: str) -> bool:
         """What is in RUN/journal goes to RUN/journal.ENDING. OSError."""

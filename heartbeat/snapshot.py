@@ -133,7 +133,8 @@ class _Freezer:
         if isinstance(thing, Message):
             return ["Message", thing.medium, frame_of(thing).decode("latin-1"), thing.strong]
         if isinstance(thing, list):
-            return ["list", *self._values(thing)]
+            # of the two longest lists, the timers' keys, nearly all is plain
+            return ["list", *thing] if PLAIN.issuperset(map(type, thing)) else ["list", *self._values(thing)]
         if isinstance(thing, dict):
             return ["dict", *self._values(each for pair in thing.items() for each in pair)]
         if isinstance(thing, set):

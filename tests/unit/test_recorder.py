@@ -53,7 +53,7 @@ class Daemon:
         self.recorder = Recorder(self.paths, self.loop, {"PATH": os.environ["PATH"]}, divisor=1)
         self.now = self.loop.now()
         self.cluster = Cluster(settings(JULIUS, **changes), generation=7, seed=7, now=self.now)
-        self.tell = self.recorder.start(self.cluster, self.now)
+        self.tell = self.recorder.start(self.cluster, self.now).tell
         self.ran = []
 
     def live(self, seconds: int) -> None:
