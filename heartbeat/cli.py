@@ -47,6 +47,8 @@ commands:
   decode     show a capture message by message [--authkeys FILE] FILE...
   demo       two routers, a client and a null-modem cable on this machine
              [--json] [--seed-times]
+  simulate   years of this configuration under faults [--years N] [--lives N]
+             [--seed N]
   journal    write down what this node's daemon was told and decided
   replay     decide it again, and compare [--json] [--all] [--from S] [--to S]
              [--debug N] FILE
@@ -354,6 +356,18 @@ def _replay(paths: Paths, argv: list[str]) -> int:
     )  # fmt: skip
 
 
+def _simulate(paths: Paths, argv: list[str]) -> int:
+    from heartbeat.sim import command
+
+    arguments = parse(argv, valued=command.VALUED)
+    arguments.words_at_most(0)
+    try:
+        tasks = command.tasks_of(arguments.flags, paths.config_dir)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return command.main(tasks, sys.stdout.write)
+
+
 COMMANDS: dict[str, Callable[[Paths, list[str]], int]] = {
     "run": _run,
     "check": _check,
@@ -365,6 +379,7 @@ COMMANDS: dict[str, Callable[[Paths, list[str]], int]] = {
     "accept": _accept,
     "decode": _decode,
     "demo": _demo,
+    "simulate": _simulate,
     "journal": _journal,
     "replay": _replay,
 }

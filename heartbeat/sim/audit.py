@@ -13,13 +13,13 @@ the lease is for. Hand-overs have none either, until a hand-over may make before
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 
 from heartbeat.core.history import LIMIT as HISTORY_LIMIT
 from heartbeat.core.history import History
 from heartbeat.core.settings import SECOND
 from heartbeat.core.timers import CAPACITY
-from heartbeat.sim.driver import RUNNING
+from heartbeat.sim.driver import PAUSED, RUNNING
 from heartbeat.sim.medium import NEVER
 from heartbeat.sim.options import ADDRESS_AGENTS
 from heartbeat.sim.serial import WAITING_FRAMES, SerialLane
@@ -42,6 +42,11 @@ LOOKS = 512
 NEWS_KEEPALIVES = 3
 WAKE_KEEPALIVES = 64
 DEPTH = 12
+
+
+# why one node found the other dead: its daemon did not run; every medium was cut; one of them did not run for a
+# while, or has just started; and for no such reason
+DOWN, CUT, STALLED, FALSE = "down", "cut off", "stalled", "falsely"
 
 
 class AuditFailure(Exception):  # noqa: N818  reads as what it says
@@ -81,15 +86,13 @@ class Answer:
 
 class Audit:
     """gaps: of each address, whenever it is answered for again. take_overs: of groups that their holder had not
-    released; deaths: how often a node was found dead; false_deaths: which ran all the time, and no fault had cut all
-    media."""
+    released; deaths: how often a node was found dead, by cause."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.watchful = True
         self.calm = False
-        self.deaths = 0
-        self.false_deaths = 0
+        self.deaths: Counter[str] = Counter()
         self.take_overs = 0
         self.gaps: list[Gap] = []
         self._double: dict[Resource, int] = {}  # address → since when two answer for it
@@ -244,13 +247,20 @@ class Audit:
             self._peer_dead[node.index] = dead
 
     def _found_dead(self, node: Driver) -> None:
+        cause = self._cause_of_death(node)
+        self.deaths[cause] += 1
+        self.world.note("audit", f"{node.name} finds {node.peer.name} dead: {cause}")
+
+    def _cause_of_death(self, node: Driver) -> str:
+        """Why one node finds the other dead, as the world knows it."""
         peer, world = node.peer, self.world
-        self.deaths += 1
-        since = world.now - world.silence_ns
-        ran = peer.state == RUNNING and peer.runs_since < since and node.runs_since < since and not peer.leaving
-        if ran and not all(there.in_trouble or back.in_trouble for there, back in world.lanes.values()):
-            self.false_deaths += 1
-            world.note("audit", f"{node.name} finds {peer.name} dead, which lives")
+        since = world.now - 2 * world.silence_ns
+        if peer.leaving or peer.state not in (RUNNING, PAUSED):
+            return DOWN
+        if all(there.in_trouble or back.in_trouble for there, back in world.lanes.values()):
+            return CUT
+        steady = peer.state == RUNNING and peer.runs_since < since and node.runs_since < since
+        return FALSE if steady else STALLED
 
     # --- stability
 

@@ -69,7 +69,7 @@ class Fault:
 
     def __str__(self) -> str:
         """Fixed columns: instant, duration, kind, what it strikes."""
-        who = "both" if self.node == BOTH else NAMES[self.node]
+        who = "both" if self.node == BOTH else f"node {self.node + 1}"
         value = f" {self.value:.4g}" if self.value else ""
         text = f"{self.at_ns / SECOND:>14.6f} {self.for_ns / SECOND:>12.6f}  {self.kind:<12}"
         return f"{text} {who} {self.medium} {self.what}".rstrip() + value

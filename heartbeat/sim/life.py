@@ -37,7 +37,8 @@ AFTERWARDS_DEADTIMES = 2
 @dataclass
 class Outcome:
     """What became of a life. rule: the audit that failed, "convergence", "core" (an assertion or an exception out of
-    the core), or "" where all held. lines: of the transcript, its end or all of it."""
+    the core), or "" where all held. lines: of the transcript, its end or all of it. deaths: how often a node found
+    the other dead, by cause; outages: how long nobody answered for an address that nobody had released, nanoseconds."""
 
     seed: int
     options: Options
@@ -49,8 +50,8 @@ class Outcome:
     heartbeats: int = 0
     events: int = 0
     take_overs: int = 0
-    deaths: int = 0
-    false_deaths: int = 0
+    deaths: dict[str, int] = field(default_factory=dict)
+    outages: list[int] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     converged_ns: int = 0
     digest: str = ""
@@ -196,8 +197,8 @@ class Life:
         outcome.heartbeats = world.heartbeats
         outcome.events = world.events
         outcome.take_overs = world.audit.take_overs
-        outcome.deaths = world.audit.deaths
-        outcome.false_deaths = world.audit.false_deaths
+        outcome.deaths = dict(world.audit.deaths)
+        outcome.outages = [gap.ended - gap.began for gap in world.audit.gaps if not gap.released]
         outcome.counts = self._injector.counts
         outcome.digest = world.digest()
 

@@ -51,8 +51,8 @@ class MediumOptions:
 class Options:
     """rates: of each node's clock, in parts of 2**20 too many. restart_ns: what the supervisor waits.
 
-    script_ns: how long a script takes, at most. outcomes of killed agents, wall clocks and the like are drawn from the
-    seed while the life runs.
+    script_ns: how long a script takes, at most. What happens while a life runs (what a killed agent has done, say) is
+    drawn from the seed too. files: the operator's, one for each node, where not all is drawn.
     """
 
     seed: int
@@ -72,6 +72,8 @@ class Options:
     inner_auth: bool = True
     reboot_on_stop_failure: bool = False
     duration_ns: int = LIFE_NS
+    names: tuple[str, str] = NAMES
+    files: tuple[Settings, Settings] | None = None
 
     @property
     def frame_octets(self) -> int:
@@ -79,7 +81,8 @@ class Options:
         return 400 + 6 * len(self.groups)
 
     def settings(self, index: int) -> Settings:
-        return make_settings(self, NAMES[index], self.groups)
+        """Of one node, when the life begins."""
+        return self.files[index] if self.files else make_settings(self, self.names[index], self.groups)
 
     def describe(self) -> list[str]:
         """All that was drawn, a line for each kind."""
@@ -116,7 +119,7 @@ def make_settings(options: Options, name: str, groups: tuple[Group, ...], **chan
     described = ";".join(f"{group.key} {group.preferred} {group.resources}" for group in groups)
     return Settings(
         node=name,
-        nodes=NAMES,
+        nodes=options.names,
         uuid=name.encode().ljust(16, b"."),
         media=[medium.name for medium in options.media],
         groups=groups,

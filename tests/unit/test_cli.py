@@ -118,6 +118,16 @@ def test_after_two_dashes_everything_is_a_word():
         "decode",
         "decode --authkeys",
         "demo fast",
+        "simulate now",
+        "simulate --years",
+        "simulate --years soon",
+        "simulate --years 0",
+        "simulate --years nan",
+        "simulate --lives 0",
+        "simulate --lives 1.5",
+        "simulate --seed -1",
+        "simulate --loss 2",
+        "simulate --lives 1 --crashes 3",
     ],
 )
 def test_what_makes_no_sense_is_2_and_starts_nothing(heartbeat, line, monkeypatch):
