@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from heartbeat.paths import Paths
 
 NAMES = ("a", "b")
-# from the decision of a take-over to its record: the groups' agents have had time, and the peer may be back
+# from the last agent that was started to the file: what came of it is in it, and the take-over is not disturbed
 AFTER_NS = 30_000_000_000
-# a pair that flaps writes no more of them
+# a pair that flaps writes one file in so long
 PAUSE_NS = 300_000_000_000
 MEMORY = ("tmpfs", "ramfs")
 
@@ -53,7 +53,10 @@ class Recorder:
         self._maps: list[mmap.mmap] = []
         self._named = False
         self._cluster: Cluster | None = None
-        self._failover_ns: object = None  # when the peer died whose take-over was recorded last
+        self._failover_ns: object = None  # when the peer died whose take-over was written out last
+        self._alarmed = False
+        self._not_before = 0
+        self._latest = 0  # when to look at the latest, 0: nothing is to be looked at
 
     def start(self, cluster: Cluster, now: int) -> Journal:
         """Begin to record what the cluster is told through it. Everything that goes wrong is said, and then nothing is
@@ -102,16 +105,24 @@ class Recorder:
 
     def _decided(self, letters: str, now: int) -> None:
         """The cluster has answered something. Called within `tell`, before anything of it is done."""
+        if "A" in letters:
+            self._alarmed = True
         if "R" in letters or "A" in letters:
-            self._loop.schedule.at(now + AFTER_NS // self._divisor, "journal", self._look)
+            after_ns = AFTER_NS // self._divisor
+            self._latest = self._latest or now + 4 * after_ns  # where agents are started without end
+            due = max(min(now + after_ns, self._latest), self._not_before)
+            self._loop.schedule.at(due, "journal", self._look)
 
     def _look(self, now: int) -> None:
-        """Was it a take-over?"""
+        """Was it a take-over, or does somebody have to look at it?"""
         failover = None if self._cluster is None else self._cluster.view().last_failover
         since = None if failover is None else failover["declared_dead_ns"]
-        if since != self._failover_ns:
-            self._failover_ns = since
-            self._write_out("take-over")
+        if since != self._failover_ns or self._alarmed:
+            self._write_out("take-over" if since != self._failover_ns else "alarm")
+            self._not_before = now + PAUSE_NS // self._divisor
+        self._failover_ns = since
+        self._alarmed = False
+        self._latest = 0
 
     def _write_out(self, reason: str, *options: str) -> None:
         paths = self._paths

@@ -178,24 +178,61 @@ def test_what_died_without_a_name_is_not_missed(tmp_path):
     daemon.recorder.close(clean=True)
 
 
-def test_a_take_over_is_written_out_after_a_while_and_once(memory, tmp_path):
+class Watched:
+    """A cluster that tells of a fail-over."""
+
+    def __init__(self) -> None:
+        self.declared_dead_ns = None
+
+    def view(self):
+        return self
+
+    @property
+    def last_failover(self):
+        return self.declared_dead_ns and {"declared_dead_ns": self.declared_dead_ns}
+
+
+@pytest.fixture
+def watching(memory, tmp_path, monkeypatch):
+    """A daemon whose recorder only notes what it would write, and when."""
     daemon = Daemon(memory, tmp_path / "state")
-    daemon.live(40)
-    daemon.due()
-    daemon.wait_for_children()
-    assert daemon.ran
-    assert daemon.written() == [], "nobody died: it was alone from the start"
-    daemon.hear()
-    daemon.hear(seq="2")
-    daemon.live(60)
-    assert any("dead" in str(line) for line in daemon.lines) or True
-    daemon.due()
-    daemon.wait_for_children()
-    files = daemon.written()
-    daemon.due()
-    daemon.wait_for_children()
-    assert daemon.written() == files
+    daemon.recorder._cluster = daemon.watched = Watched()
+    daemon.would = []
+    monkeypatch.setattr(daemon.recorder, "_write_out", daemon.would.append)
+    yield daemon
     daemon.recorder.close(clean=True)
+
+
+def test_a_take_over_is_written_out_a_while_after_the_last_start(watching):
+    watching.watched.declared_dead_ns = 5
+    watching.recorder._decided("NNRT", SECOND)
+    watching.recorder._decided("R", 20 * SECOND)
+    watching.loop.schedule.run(49 * SECOND)
+    assert watching.would == []
+    watching.loop.schedule.run(50 * SECOND)
+    assert watching.would == ["take-over"]
+    watching.recorder._decided("R", 400 * SECOND)
+    watching.due()
+    assert watching.would == ["take-over"], "a hand-over is none"
+    watching.recorder._decided("TNYM", 500 * SECOND)
+    assert watching.loop.schedule.next_due() is None
+
+
+def test_an_alarm_is_written_out(watching):
+    watching.recorder._decided("AN", SECOND)
+    watching.due()
+    assert watching.would == ["alarm"]
+    watching.recorder._decided("R", 1000 * SECOND)
+    watching.due()
+    assert watching.would == ["alarm"]
+
+
+def test_a_pair_that_flaps_writes_one_in_five_minutes(watching):
+    for at in range(1, 3600, 20):
+        watching.loop.schedule.run(at * SECOND)
+        watching.watched.declared_dead_ns = at
+        watching.recorder._decided("R", at * SECOND)
+    assert 8 <= len(watching.would) <= 12
 
 
 @pytest.mark.parametrize("run_dir", ["/nonexistent/run", "/proc"])
