@@ -132,9 +132,11 @@ class TestWithoutCffi:
         for node in settled.nodes:
             status = node.status()
             assert (status["realtime"], status["locked"]) == (True, False)
-            assert len(status["warnings"]) == 2
+            assert len(status["warnings"]) == 4
             said_once(node, "WARN: no exact timer")
             said_once(node, "WARN: memory is not locked")
+            said_once(node, "WARN: a core dump of this process would hold the keys")
+            said_once(node, "WARN: capabilities are not dropped")
         works(settled)
         said_once(settled.caesar, "WARN: memory is not locked")
 
