@@ -182,13 +182,16 @@ class Gatekeeper:
             self._failed("no program nft")
             return
         self.loading = plan
+        if loaded is not None:
+            # while there is still a rule for it: a slot that nobody has may be another group's one day
+            self._send(dict.fromkeys(set(loaded.slots.values()) - set(plan.slots.values()), gate.REVOKE))
         try:
             _write(self._path, gate.text(plan, loaded, self._slots(self._held())))
-            self._run([program, "-f", self._path], lambda code, output: self._ended(loaded, code, output))
+            self._run([program, "-f", self._path], self._ended)
         except OSError as error:
             self._failed(f"{self._path}: {error.strerror}")
 
-    def _ended(self, replaced: Plan | None, code: int, _output: str) -> None:
+    def _ended(self, code: int, _output: str) -> None:
         # what nft writes about an error quotes the line, and a line has the token: it is not for the log
         plan, self.loading = self.loading, None
         if code and self._attempts:
@@ -196,16 +199,14 @@ class Gatekeeper:
         elif code or plan is None:
             self._failed(f"nft refuses it with exit code {code}; `nft -c -f {self._path}` says why")
         else:
-            self._succeeded(plan, replaced)
+            self._succeeded(plan)
 
-    def _succeeded(self, plan: Plan, replaced: Plan | None) -> None:
+    def _succeeded(self, plan: Plan) -> None:
         if self.loaded is None or self.trouble:
             interfaces = " ".join(plan.interfaces) or "no interface"
             self._loop.log.write(INFO, f"leases: {len(plan.groups)} groups guarded on {interfaces}")
-        before = {} if replaced is None else replaced.slots
         self.loaded = plan
         self.trouble = ""
-        self._send(dict.fromkeys(set(before.values()) - set(plan.slots.values()), gate.REVOKE))
         self._on_loaded()
         if not self._is_wanted(plan):
             self._soon(SETTLE_NS)

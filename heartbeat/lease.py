@@ -8,8 +8,9 @@ Rules:
 * A lease is counted from the sign of life that earned it: the clock is read before a status is sent, and nothing is
   renewed if much time has passed since. The renewal itself cannot revive a lease that has run out meanwhile: the kernel
   looks.
-* A grant comes between two signs of life, so it is good for one keepalive less than a renewal. It can revive, so the
-  clock is looked at again behind it, and what was granted too late is taken back.
+* A grant comes between two signs of life, so it is good for one keepalive less than a renewal.
+* The clock is looked at again behind each of them: what came too late, because this process was stopped just there, is
+  taken back.
 * With the last sign older than a lease nothing is granted or renewed, but told to the core (LeaseLapsed). Only a new
   `hold` grants then. A node that is alone has nobody to be too late for.
 * A frame on loopback is lost when a flood has filled the processor's queue. A lost renewal is mended by the next one; a
@@ -171,8 +172,7 @@ class Lease:
         if not fresh:
             return
         now = self._loop.now()
-        since = instant if alone or self._sign_ns is None else min(self._sign_ns, instant)
-        if now - since > self._lease_ns - self._guard_ns:
+        if now - instant > self._lease_ns - self._guard_ns:
             self._lapse()
             return
         self._granted |= dict.fromkeys(fresh, REPEATED_GRANTS)
@@ -200,14 +200,16 @@ class Lease:
         elif signed and now - sent_ns <= self._slack_ns:
             if late:
                 self._granted = dict.fromkeys(self._granted, REPEATED_GRANTS)
-            self._renew(now)
+            self._renew(sent_ns, now)
 
-    def _renew(self, now: int) -> None:
+    def _renew(self, sent_ns: int, now: int) -> None:
         repeated = [key for key, again in self._granted.items() if again]
         if repeated:
             self._granted |= {key: self._granted[key] - 1 for key in repeated}
             self._grant(repeated, now)
         self._gate.mark(self._granted, gate.RENEW)
+        if self._loop.now() - sent_ns > 2 * self._slack_ns and not self._alone:
+            self._lapse()
         lifetime_s = self.lifetime_s
         if lifetime_s and now - self._extended_ns >= lifetime_s * SECOND // EXTENSIONS:
             self._extended_ns = now
