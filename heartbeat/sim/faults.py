@@ -166,11 +166,12 @@ class Faults:
 
     def _after(self, fault: Fault, call: Callable[[], None]) -> None:
         """Call at the fault's end, unless everything was healed before."""
-        self._world.at(self._world.now + fault.for_ns, self._if_not_healed, call)
+        self._world.at(self._world.now + fault.for_ns, self._if_not_healed, (fault, call))
 
-    def _if_not_healed(self, call: Callable[[], None]) -> None:
+    def _if_not_healed(self, told: tuple[Fault, Callable[[], None]]) -> None:
+        fault, call = told
         if not self._world.epoch:
-            self._world.note("fault", "ends")
+            self._world.note("fault", f"{fault.kind} ends")
             call()
             self._world.audit.watchful = True
 

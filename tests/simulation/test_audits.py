@@ -1,0 +1,120 @@
+"""Each audit can fail: a core that misbehaves in that one way is caught by it, and by no other."""
+
+import pytest
+
+from heartbeat.core.actions import STATUS
+from heartbeat.core.settings import MILLISECOND, SECOND, Group
+from heartbeat.sim.audit import AuditFailure
+from heartbeat.sim.faults import BOTH, Fault
+from heartbeat.sim.life import Life
+from heartbeat.sim.medium import Quality
+from heartbeat.sim.options import MediumOptions, Options, address, script
+from heartbeat.sim.script import Script
+from simulation import stub
+
+GROUPS = (
+    Group("IPaddr::10.0.0.1", "julius", [address(1), script(0)]),
+    Group("IPaddr::10.0.0.2", "caesar", [address(2)]),
+)
+
+
+def options(**changes) -> Options:
+    values = {
+        "seed": 1, "media": (MediumOptions("eth0", 0, Quality(), delay_ns=MILLISECOND),),
+        "keys": {1: ("crc", b"")}, "keepalive_ns": SECOND, "deadtime_ns": 5 * SECOND, "warntime_ns": 3 * SECOND,
+        "initdead_ns": 10 * SECOND, "groups": GROUPS, "duration_ns": 300 * SECOND,
+    }  # fmt: skip
+    return Options(**values | changes)
+
+
+def lived(core, faults=(), **changes):
+    return Life(options(**changes), list(faults), core=core).run()
+
+
+def test_a_core_that_behaves_passes():
+    outcome = lived(stub.Stub)
+    assert (outcome.rule, outcome.text) == ("", "")
+    assert outcome.heartbeats > 600
+
+
+@pytest.mark.parametrize(
+    ("core", "rule", "text"),
+    [
+        (stub.Greedy, "two holders", "IPaddr::10.0.0."),
+        (stub.Idle, "stable", "nobody answers for IPaddr::10.0.0.1"),
+        (stub.Silent, "stable", "nobody answers for"),
+        (stub.Restless, "convergence", "julius is not stable"),
+        (stub.Hasty, "agents", "start of IPaddr::10.0.0.1 while its start is unfinished"),
+        (stub.Impatient, "agents", "start of IPaddr::10.0.0.1 while its stop is unfinished"),
+        (stub.Forgetful, "agents", "is started though it is up"),
+        (stub.Growing, "limits", "cluster.kept holds"),
+        (stub.Broken, "core", "our own bug"),
+    ],
+)
+def test_a_misdeed_is_caught_by_its_audit(core, rule, text):
+    outcome = lived(core)
+    assert outcome.rule == rule
+    assert text in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("core", "verb", "rule"),
+    [
+        (stub.Chatty, "standby all", "replies"),
+        (stub.Mute, "standby all", "convergence"),
+        (stub.Careless, "stop", "release"),
+    ],
+)
+def test_a_misdeed_towards_the_operator_is_caught(core, verb, rule):
+    outcome = lived(core, [Fault("command", 50 * SECOND, what=verb)])
+    assert outcome.rule == rule
+
+
+def test_what_two_holders_may_last_after_a_partition():
+    """All is as it should be while the nodes are apart; a second, two keepalives and three frames later it is not."""
+    cut = Fault("cut all", 0, 110 * SECOND, BOTH)
+    outcome = lived(stub.Greedy, [cut], boot_ns=(20 * SECOND, 20 * SECOND))
+    assert outcome.rule == "two holders"
+    assert outcome.simulated_ns > 110 * SECOND
+    healed = 110 * SECOND + SECOND  # the first heartbeat behind the cut comes within a keepalive
+    allowed = SECOND + 2 * SECOND + 3 * MILLISECOND
+    assert healed - SECOND + allowed < outcome.simulated_ns <= healed + allowed + 2 * MILLISECOND
+
+
+def test_one_medium_that_works_is_no_excuse():
+    media = (*options().media, MediumOptions("eth1", 0, Quality(), delay_ns=MILLISECOND))
+    cut = Fault("cut", 0, 200 * SECOND, BOTH, "eth0")
+    outcome = lived(stub.Greedy, [cut], media=media, boot_ns=(20 * SECOND, 20 * SECOND))
+    assert outcome.rule == "two holders"
+    assert outcome.simulated_ns < 21 * SECOND
+
+
+def test_a_medium_that_works_one_way_is_no_medium():
+    outcome = lived(stub.Greedy, [Fault("cut", 0, 200 * SECOND, 0, "eth0")], boot_ns=(20 * SECOND, 20 * SECOND))
+    assert outcome.simulated_ns > 200 * SECOND
+
+
+def test_octets_come_no_faster_than_the_line():
+    play = Script()
+    play.boot()
+    play.until_stable()
+    lane = play.world.lanes["/dev/ttyS0"][0]
+    now = play.world.now
+    lane.audit.line(lane, 100, now + 100 * lane.octet_ns)
+    with pytest.raises(AuditFailure, match="rate: /dev/ttyS0"):
+        lane.audit.line(lane, 100, now + 199 * lane.octet_ns)
+
+
+def test_a_frame_needs_its_time():
+    """The lane itself: ten bits an octet, one frame after the other."""
+    play = Script()
+    heard = []
+    lane = play.world.lanes["/dev/ttyS0"][0]
+    lane.unblock("absent")
+    lane.receiver.hear = lambda lane, octets: heard.append((play.world.now, octets))
+    for frame in (b"a" * 100, b"b" * 50):
+        lane.send(frame, STATUS, 0)
+    play.world.run(SECOND)
+    # 19200 baud: 520.8 microseconds an octet
+    assert [octets for _, octets in heard] == [b"a" * 100, b"b" * 50]
+    assert [round(instant / 100_000) for instant, _ in heard] == [521, 781]
