@@ -179,7 +179,8 @@ def ocf_parameter_file(path: str) -> dict[str, str]:
             single, value = False, value.partition(" #")[0].rstrip()
             if any(character in value for character in " \t'\"|&;<>()"):
                 raise AgentError(BAD_ARGUMENTS, f"{path}:{number}: quote the value")
-        if not equals or not name.isidentifier() or (not single and any(c in value for c in "$`\\")):
+        expanded = not single and any(character in value for character in "$`\\")
+        if not equals or not name.isidentifier() or expanded or "\0" in value:
             raise AgentError(BAD_ARGUMENTS, f"{path}:{number}: only NAME=value without expansions is understood")
         found[name if name.startswith("OCF_") else f"OCF_RESKEY_{name}"] = value
     return found

@@ -18,9 +18,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+# in place of this folder, whose files are no modules of their own
+sys.path.pop(0)
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
-if sys.path[1] == str(Path(__file__).parent):
-    del sys.path[1]  # `targets` and `mutate` are no modules of their own
 
 from fuzz import corpus
 

@@ -16,9 +16,10 @@ import time
 import traceback
 from pathlib import Path
 
+# in place of this folder, whose files are no modules of their own
+sys.path.pop(0)
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
-if sys.path[1] == str(Path(__file__).parent):
-    del sys.path[1]  # `targets` and `mutate` are no modules of their own
 
 from fuzz import corpus
 from fuzz.mutate import Mutator
@@ -76,14 +77,14 @@ def play(name: str, seconds: float, seed: int, inputs: list[bytes] | None = None
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("targets", nargs="*", default=corpus.TARGETS, choices=[*corpus.TARGETS, []])
+    parser.add_argument("targets", nargs="*", metavar="TARGET")
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--input", type=Path)
     chosen = parser.parse_args()
     inputs = [chosen.input.read_bytes()] if chosen.input else None
     failed = 0
-    for name in chosen.targets:
+    for name in chosen.targets or corpus.TARGETS:
         try:
             count = play(name, chosen.seconds, chosen.seed, inputs)
         except Exception:

@@ -8,6 +8,7 @@ import pytest
 
 from heartbeat import decode, held, persist
 from heartbeat.agents import AgentError, resolve
+from heartbeat.agents.script import ocf_parameter_file
 
 
 def test_a_pid_file_with_a_number_that_no_process_can_have(tmp_path):
@@ -45,3 +46,10 @@ def test_an_error_of_an_agent_is_one_line():
         agent.validate()
     assert found.value.text.isprintable()
     assert str(found.value) == found.value.text
+
+
+def test_an_ocf_parameter_that_no_environment_can_hold(tmp_path):
+    path = tmp_path / "parameters"
+    path.write_bytes(b"A=b\nC=d\0e\n")
+    with pytest.raises(AgentError, match=r"parameters:2: only NAME=value"):
+        ocf_parameter_file(str(path))
