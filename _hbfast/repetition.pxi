@@ -40,14 +40,22 @@ cdef Layout layout_of(Message message, Authenticator auth):
     cdef Layout layout = Layout()
     cdef const uint8_t* p = octets_in(message.raw)
     cdef Py_ssize_t n = len(message.raw)
-    cdef bytes signature = message.raw.rpartition(b":")[2] if p[0] == c"#" else message.value("auth")
-    cdef int index = stated_index(octets_in(signature), len(signature))
+    cdef bint netstring = p[0] == c"#"
+    cdef tuple field = message.first("auth")
+    cdef bytes signature = b""
+    cdef int index
     cdef uint64_t sequence, ts
+    if netstring:
+        signature = message.raw.rpartition(b":")[2]
+    elif field is not None and field[1] == STRING:
+        signature = field[2]
+    index = stated_index(octets_in(signature), len(signature))
     if index < 0:
         return None
-    inner_auth = message.value("auth") is not None
     try:
-        layout.prepare(pattern_of(repeated_fields(message)), auth, index, p[0] == c"#", inner_auth, message.macs > 0)
+        layout.prepare(
+            pattern_of(repeated_fields(message)), auth, index, netstring, field is not None, message.macs > 0
+        )
     except ValueError:
         return None
     if not layout.body.read(p, n, &sequence, &ts) or layout.write(sequence, ts) != n:

@@ -377,6 +377,46 @@ def test_a_wrong_strong_signature_alone_is_left_to_the_decoder(form):
     assert repetition.hear(decoder, encode(status(0x1C), STRONG[1], form), S) == REPEATED
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ["auth", "mac", "seq", "ts"])
+@pytest.mark.parametrize(("digit", "value"), [(1, b"x"), (3, [b"x"]), (3, []), (2, status(1)), (4, b""), (0, b"")])
+def test_signatures_and_numbers_of_other_types(form, name, digit, value):
+    """Never written by us, but a Decoder without keys delivers them, and who has keys can sign them."""
+    for fields in ([(name, digit, value), *status(1).items()], [*status(1).items(), (name, digit, value)]):
+        wire = encode(Message(fields), None, form)
+        for frame in (wire, encode(Message(fields), AUTH[1], form)):
+            decoder = Decoder("m", None, stream=False)
+            repetition = Repetition(TimerWheel(1, 0))
+            [found] = decoder.feed(frame)
+            repetition.teach(found, 0)
+            for auth in (None, AUTH[1], AUTH[3]):
+                heard = repetition.hear(Decoder("m", auth, stream=False), frame, 0)
+                assert heard == OTHER or auth is not None
+                assert heard == OTHER or Decoder("m", auth, stream=False).feed(frame) == [found]
+
+
+def test_what_was_taught_without_a_signature():
+    for form in FORMS:
+        decoder = Decoder("m", None, stream=False)
+        repetition = Repetition(TimerWheel(1, 0))
+        assert repetition.teach(decoder.feed(encode(status(1), None, form))[0], 0)
+        for frame in (encode(status(2), None, form), encode(status(2), AUTH[1], form)):
+            assert repetition.hear(decoder, frame, 0) == OTHER
+            assert repetition.hear(Decoder("m", AUTH[1], stream=False), frame, 0) == OTHER
+
+
+def test_a_string_that_the_strong_signature_reads_differently_is_not_prepared():
+    for form in FORMS:
+        message = status(1, info=b"\x13")
+        expected = encode(status(2, info=b"\x13"), STRONG[1], form)
+        assert encode(message.again(2, 0x6B02CAB7), STRONG[1], form) == expected
+        decoder = Decoder("m", AUTH[1], stream=False)
+        repetition = Repetition(TimerWheel(1, 0))
+        assert repetition.teach(decoder.feed(encode(message, STRONG[1], form))[0], 0)
+        # in the classic format it is an LF by now
+        assert repetition.hear(decoder, expected, 0) == (REPEATED if form == "classic" else OTHER)
+
+
 def test_new_keys():
     """A frame is compared with what the decoder's own keys give."""
     listener = Listener(1)
