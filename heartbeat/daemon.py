@@ -148,7 +148,10 @@ class _Daemon:
         if denied:
             self._warn(denied)
         self.realtime = False
-        if self._config.realtime:
+        if not self._config.realtime:
+            if os.getpriority(os.PRIO_PROCESS, 0) < 0:
+                os.setpriority(os.PRIO_PROCESS, 0, 0)  # the start is over
+        else:
             denied = realtime.go_realtime(self._config.rtprio)
             self.realtime = denied is None
             if denied:

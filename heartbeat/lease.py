@@ -52,7 +52,7 @@ EXTENSIONS = 4
 REPEATED_GRANTS = 2
 # From the decision to go on with an earlier run's leases to the first heartbeat, which must come within them. Later it
 # finds them run out, and the core asks the peer: nothing worse.
-ADOPTION_NS = 15 * MILLISECOND
+ADOPTION_NS = 20 * MILLISECOND
 
 
 def jiffy_ns() -> int:
