@@ -97,7 +97,6 @@ class Audit:
         self.gaps: list[Gap] = []
         self._double: dict[Resource, int] = {}  # address → since when two answer for it
         self._answers_of: dict[Resource, Answer] = {}
-        self._line_at: dict[SerialLane, int] = {}
         self._peer_dead = [False, False]
         self._wrong_since: int | None = None  # both say stable, and something is not
         self._looks = 0
@@ -106,13 +105,7 @@ class Audit:
         self.world.note("audit", f"{rule}: {text}")
         raise AuditFailure(rule, text)
 
-    # --- told by nodes and lanes, before something ends
-
-    def line(self, lane: SerialLane, octets: int, now: int) -> None:
-        """So many octets have passed a serial line since it was last told of any."""
-        if now - octets * lane.octet_ns < self._line_at.get(lane, -NEVER):
-            self.fail("rate", f"{lane.name}: {octets} octets in less time than the line needs")
-        self._line_at[lane] = now
+    # --- told by nodes, before something ends
 
     def before_grant(self, node: Driver) -> None:
         """Leases are about to change: until when did they let this node answer?"""

@@ -76,6 +76,7 @@ class Driver:
         self.state = DOWN
         self.life = 0
         self.due = NEVER
+        self.heartbeats = 0
         self.machine = Machine()
         self.lanes_of: dict[str, Lane] = {}
         self.media_down: set[str] = set()
@@ -95,8 +96,9 @@ class Driver:
         self._handle: Callable[[Any, int], list[Action]] = _not_running
         self._deadline: Callable[[], int | None] = _never
         self._lanes: list[Lane] = []
+        self._classic: list[Lane] = []
+        self._netstring: list[Lane] = []
         self._repeats: Callable[[Decoder, bytes, int], bool] = _not_running
-        self._decoders: dict[str, Decoder] = {}
         self._tick = Tick(0)
         self._auth = Authenticator(world.options.keys, min(world.options.keys))
         self._waiting_events: list[Event] = []
@@ -130,7 +132,13 @@ class Driver:
         now = self.world.now
         tick = self._tick
         tick.wall_s = (now + self.wall_offset_ns) // SECOND
-        self._perform(self._handle(tick, self._offset + (now * self._rate >> RATE_SHIFT)), now)
+        actions = self._handle(tick, self._offset + (now * self._rate >> RATE_SHIFT))
+        if len(actions) != 1 or self._break_after is not None or type(actions[0]) is not Transmit:
+            self._perform(actions, now)
+            return
+        self._transmit(actions[0], now)  # nearly always
+        due = self._deadline()
+        self.due = NEVER if due is None else -((self._offset - due << RATE_SHIFT) // self._rate)
 
     def hear(self, lane: Lane, octets: bytes) -> None:
         """A medium delivers: the whole of a datagram, or some octets of a stream."""
@@ -138,7 +146,7 @@ class Driver:
             # a repeated status moves no timer of this node's own, so `due` stays as it is
             now = self.world.now
             local = self._offset + (now * self._rate >> RATE_SHIFT)
-            decoder = self._decoders[lane.name]
+            decoder = lane.decoder
             if not self._repeats(decoder, octets, local):
                 for message in decoder.feed(octets):
                     self._perform(self._handle(message, local), now)
@@ -172,21 +180,24 @@ class Driver:
 
     def _transmit(self, action: Transmit, now: int) -> None:
         """Encode, sign and send: together with `hear`, the way of every heartbeat."""
-        classic = netstring = None
-        taken = False
+        message, priority = action.message, action.priority
         sent_at = self.world.now
-        for lane in self._lanes:
-            if lane.classic:
-                if classic is None:
-                    classic = encode(action.message, self._auth, "classic")
-                taken |= lane.send(classic, action.priority, sent_at)
-            else:
-                if netstring is None:
-                    netstring = encode(action.message, self._auth, "netstring", inner_auth=self._inner_auth)
-                taken |= lane.send(netstring, action.priority, sent_at)
-        if action.priority == STATUS:
-            self.world.heartbeats += 1
-            if self._lease.beat(now, taken=taken):
+        taken = False
+        if self._classic:
+            frame = encode(message, self._auth, "classic")
+            for lane in self._classic:
+                taken |= lane.send(frame, priority, sent_at)
+        if self._netstring:
+            frame = encode(message, self._auth, "netstring", inner_auth=self._inner_auth)
+            for lane in self._netstring:
+                taken |= lane.send(frame, priority, sent_at)
+        if priority == STATUS:
+            self.heartbeats += 1
+            lease = self._lease
+            sign = lease.sign
+            if taken and lease.calm and sent_at == now and now - sign.at <= lease.patience_ns:
+                sign.at = now
+            elif lease.beat(now, taken=taken):
                 self._lapsed()
 
     def _lapsed(self) -> None:

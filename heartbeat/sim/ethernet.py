@@ -28,12 +28,11 @@ class EthernetLane(Lane):
 
     __slots__ = (
         "_arrive",
-        "_countdown",
         "_delays",
         "_heap",
+        "_mishap_at",
         "_next",
         "_plain",
-        "_turn",
         "_under_way_ns",
         "delay_ns",
         "jitter_ns",
@@ -48,8 +47,7 @@ class EthernetLane(Lane):
         self.jitter_ns = jitter_ns
         self._delays = [delay_ns + random.randrange(jitter_ns + 1) for _ in range(DELAYS)]
         self._under_way_ns = delay_ns + jitter_ns
-        self._turn = 0
-        self._countdown = NEVER
+        self._mishap_at = NEVER  # the number of the frame that something happens to
         self._heap = world.heap
         self._next = world.number
         self._arrive = self.arrive  # bound once
@@ -62,16 +60,14 @@ class EthernetLane(Lane):
     def requality(self) -> None:
         quality = self.quality
         mishap = quality.loss + quality.duplicate + quality.reorder + quality.corrupt
-        self._countdown = 1 if self.cuts else frames_to_next(self.random, mishap)
+        self._mishap_at = self.frames + (1 if self.cuts else frames_to_next(self.random, mishap))
 
     def send(self, frame: bytes, priority: int, now: int) -> bool:
-        self.frames += 1
-        self._countdown -= 1
-        if not self._countdown:
+        self.frames = number = self.frames + 1
+        if number >= self._mishap_at:
             return self._mishap(frame, priority, now)
-        self._turn = turn = self._turn + 1 & DELAYS - 1
         arrive = self._plain if priority else self._arrive
-        heappush(self._heap, (now + self._delays[turn], self._next(), arrive, frame))
+        heappush(self._heap, (now + self._delays[number & DELAYS - 1], self._next(), arrive, frame))
         return True
 
     def _mishap(self, frame: bytes, priority: int, now: int) -> bool:

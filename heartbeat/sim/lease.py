@@ -24,18 +24,33 @@ GUARD_NS = max(LEASE_MARGIN_LEAST_NS, 2 * TICK_NS)
 ADOPTION_NS = 15 * MILLISECOND
 
 
-class KernelLeases:
-    """One lease a group. Those that a status has renewed share one end; one that was granted since has its own."""
+class Sign:
+    """What is kept of the last sign of life, for the next run; a power failure and a clean stop clear it."""
 
-    __slots__ = ("_own", "_shared", "end")
+    __slots__ = ("alone", "at")
 
     def __init__(self) -> None:
-        self.end = -NEVER
+        self.at = -NEVER
+        self.alone = False
+
+
+class KernelLeases:
+    """One lease a group. Those that the last sign of life has renewed end together, `length_ns` after it; one that was
+    granted since has an end of its own."""
+
+    __slots__ = ("_own", "_shared", "_sign", "length_ns")
+
+    def __init__(self, sign: Sign) -> None:
+        self.length_ns = 0
+        self._sign = sign
         self._shared: frozenset[str] = frozenset()
         self._own: dict[str, int] = {}
 
     def end_of(self, key: str) -> int:
-        return self.end if key in self._shared else self._own.get(key, -NEVER)
+        return self._sign.at + self.length_ns if key in self._shared else self._own.get(key, -NEVER)
+
+    def running(self, keys: Iterable[str], now: int) -> list[str]:
+        return [key for key in keys if self.end_of(key) > now]
 
     def grant(self, keys: Iterable[str], end: int) -> None:
         """They run from now on, whether they ran or not."""
@@ -43,15 +58,12 @@ class KernelLeases:
             self._shared -= {key}
             self._own[key] = end
 
-    def share(self, keys: Iterable[str], now: int, end: int) -> None:
-        """A renewal of these, which are not all that share the end."""
-        running = frozenset(key for key in keys if self.end_of(key) > now)
-        for key in self._shared - running:
-            self._own[key] = self.end
-        for key in running:
+    def share(self, keys: Iterable[str], length_ns: int) -> None:
+        """These run, and the sign of life of this instant has renewed them, as the following will."""
+        self._shared = frozenset(keys)
+        self.length_ns = length_ns
+        for key in self._shared:
             self._own.pop(key, None)
-        self._shared = running
-        self.end = end
 
     def drop(self, keys: Iterable[str]) -> None:
         """They end at once."""
@@ -59,71 +71,63 @@ class KernelLeases:
         for key in keys:
             self._own.pop(key, None)
 
+    def detach(self) -> None:
+        """No sign of life renews anything any more."""
+        for key in self._shared:
+            self._own[key] = self._sign.at + self.length_ns
+        self._shared = frozenset()
+
     def clear(self) -> None:
         self._shared = frozenset()
         self._own.clear()
 
 
-class Sign:
-    """What is kept of the last sign of life, for the next run; a power failure and a clean stop clear it."""
-
-    __slots__ = ("alone", "at")
-
-    def __init__(self) -> None:
-        self.at: int | None = None
-        self.alone = False
-
-
 class Lease:
-    """The daemon's part, of one run. Returns True where it has lapsed: the core is to be told."""
+    """The daemon's part, of one run. What returns a bool returns True where it has lapsed: the core is to be told.
+
+    calm: a sign of life that comes within patience_ns of the last one, and is no older itself, does nothing but set
+    `sign.at`; so the driver does that without asking.
+    """
 
     __slots__ = (
-        "_alone",
-        "_grant_ns",
-        "_granted",
-        "_kernel",
-        "_lease_ns",
-        "_merged",
-        "_patience_ns",
-        "_sign",
-        "_sign_at",
-        "_slack_ns",
-        "_world",
+        "_grant_ns", "_granted", "_kernel", "_length_ns", "_signed", "_slack_ns", "_world", "alone", "calm",
+        "patience_ns", "sign",
     )  # fmt: skip
 
     def __init__(self, world: World, kernel: KernelLeases, sign: Sign) -> None:
+        self.sign = sign
+        self.alone = False
+        self.calm = False
+        self.patience_ns = 0
         self._world = world
         self._kernel = kernel
-        self._sign = sign
-        self._sign_at: int | None = None
-        self._alone = False
+        self._signed = False  # this run has given a sign of life, or has taken over the last one's
         self._granted: dict[str, None] = {}
-        self._merged = True  # all that is granted shares the kernel's one end
-        self._lease_ns = self._grant_ns = self._patience_ns = self._slack_ns = 0
+        self._length_ns = self._grant_ns = self._slack_ns = 0
 
     def configure(self, settings: Settings, rate: int, unity: int) -> None:
         """rate: of this node's clock, of which `unity` is exact."""
         lease_ns = settings.lease_ns
-        self._lease_ns = lease_ns * unity // rate + TICK_NS
+        self._length_ns = lease_ns * unity // rate + TICK_NS
         self._grant_ns = max(lease_ns - settings.keepalive_ns, lease_ns // 2) * unity // rate + TICK_NS
-        self._patience_ns = (lease_ns - GUARD_NS) * unity // rate
+        self.patience_ns = (lease_ns - GUARD_NS) * unity // rate
         self._slack_ns = max(settings.deadtime_ns - lease_ns, MILLISECOND) // 2
+        self.calm = False  # the next sign of life is the first of the new length
+        self._kernel.detach()
 
     # --- after a crash
 
     def survivors(self, keys: Iterable[str]) -> set[str]:
         """Which of an earlier run's groups may be renewed as if it had not ended."""
-        at, now = self._sign.at, self._world.now
-        if at is None or now - at > self._patience_ns - ADOPTION_NS:
+        now = self._world.now
+        if now - self.sign.at > self.patience_ns - ADOPTION_NS:
             return set()
-        return {key for key in keys if self._kernel.end_of(key) > now}
+        return set(self._kernel.running(keys, now))
 
     def adopt(self, keys: Iterable[str]) -> None:
         """These survivors are renewed from now on; what else an earlier run was granted ends."""
         self._granted = dict.fromkeys(keys)
-        self._merged = False
-        if self._granted:
-            self._sign_at = self._sign.at
+        self._signed = bool(self._granted)
         kept = {key: self._kernel.end_of(key) for key in self._granted}
         self._kernel.clear()
         for key, end in kept.items():
@@ -133,7 +137,8 @@ class Lease:
 
     def hold(self, keys: tuple[str, ...], instant: int, *, alone: bool) -> bool:
         """What the core wants held. instant: when it decided that."""
-        self._alone = alone
+        self.alone = alone
+        self.calm = False
         ended = [key for key in self._granted if key not in keys]
         for key in ended:
             del self._granted[key]
@@ -142,44 +147,34 @@ class Lease:
         if not fresh:
             return False
         now = self._world.now
-        since = instant if alone or self._sign_at is None else min(self._sign_at, instant)
-        if now - since > self._patience_ns:
+        since = min(self.sign.at, instant) if self._signed and not alone else instant
+        if now - since > self.patience_ns:
             return self._lapse()
         self._granted |= dict.fromkeys(fresh)
-        self._merged = False
-        if alone or self._sign_at is None or now - self._sign_at <= self._lease_ns - self._grant_ns + self._slack_ns:
+        if alone or not self._signed or now - self.sign.at <= self._length_ns - self._grant_ns + self._slack_ns:
             self._kernel.grant(fresh, now + self._grant_ns)
         return False
 
     def beat(self, instant: int, *, taken: bool) -> bool:
         """A status was sent. taken: by a medium at least; instant: when the core decided to send it."""
-        now, last = self._world.now, self._sign_at
-        signed = taken or self._alone
+        now = self._world.now
+        signed = taken or self.alone
+        late = self._signed and now - self.sign.at > self.patience_ns
+        lapsed = bool(self._granted) and ((late and not self.alone) or now - instant > self.patience_ns)
+        if lapsed:
+            self._lapse()
+        # what was granted lately is granted once more, which revives; what was adopted is renewed, which does not
+        running = list(self._granted) if self.alone or not late else []
         if signed:
-            self._sign_at = self._sign.at = now
-            self._sign.alone = self._alone
-        if not self._granted:
-            return False
-        late = last is not None and now - last > self._patience_ns
-        if (late and not self._alone) or now - instant > self._patience_ns:
-            return self._lapse()
-        if signed:
-            self._renew(now, late=late)
-        return False
-
-    def _renew(self, now: int, *, late: bool) -> None:
-        kernel = self._kernel
-        if late or not self._merged:
-            if not late:
-                self._merged = True
-            # what was granted lately is granted again; what was adopted is only renewed
-            kernel.grant([key for key in self._granted if late or kernel.end_of(key) <= now], now + self._grant_ns)
-            kernel.share(self._granted, now, now + self._lease_ns)
-        elif kernel.end > now:
-            kernel.end = now + self._lease_ns
+            self._kernel.detach()
+            self.sign.at = now
+            self.sign.alone = self.alone
+            self._signed = True
+            self._kernel.share(running, self._length_ns)
+            self.calm = True
+        return lapsed
 
     def _lapse(self) -> bool:
         self._kernel.drop(list(self._granted))
         self._granted = {}
-        self._merged = True
         return True

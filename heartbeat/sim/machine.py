@@ -6,6 +6,7 @@ A crash of the daemon leaves all of it, a power cycle only the disk.
 from __future__ import annotations
 
 from heartbeat.sim.lease import KernelLeases, Sign
+from heartbeat.sim.medium import NEVER
 from heartbeat.sim.options import ADDRESS_AGENTS
 
 TYPE_CHECKING = False
@@ -59,8 +60,8 @@ class Machine:
 
     def __init__(self) -> None:
         self.disk = Disk()
-        self.leases = KernelLeases()
         self.sign = Sign()
+        self.leases = KernelLeases(self.sign)
         self.up: dict[Resource, str] = {}
         self.unknown: set[Resource] = set()
         self.begun: dict[str, None] = {}  # a set that keeps its order
@@ -74,7 +75,8 @@ class Machine:
 
     def stopped(self) -> None:
         """A clean end: the run directory is empty."""
-        self.sign.at = None
+        self.leases.detach()
+        self.sign.at = -NEVER
         self.sign.alone = False
         self.begun.clear()
         self.started.clear()
@@ -87,7 +89,7 @@ class Machine:
     def inherit(self, settings: Settings, lease: Lease, now: int) -> tuple[list[str], list[str], bool]:
         """(adopted, leftovers, peer_dead), for a daemon that starts, as the daemon's executor finds it."""
         sign = self.sign
-        peer_dead = sign.at is not None and sign.alone and now - sign.at < settings.initdead_ns // 2
+        peer_dead = sign.alone and now - sign.at < settings.initdead_ns // 2
         surviving = lease.survivors(self.begun)
         candidates = set(self.begun) if peer_dead else surviving
         adopted = [group.key for group in settings.groups if group.key in candidates and self._whole(group)]

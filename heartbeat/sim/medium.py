@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import math
 
+from _hbfast.codec import Decoder
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from random import Random
@@ -58,12 +60,12 @@ class Lane:
     last_intact: when the last status that came out whole was put on the medium, at the latest (another medium may
     have carried it faster, and its receiver counts from then). lost_since: when the first status was lost since then,
     None where none was. silent_until: the last instant at which it had been silent for so long that the receiver had to
-    find the sender dead.
+    find the sender dead. decoder: the receiving daemon's.
     """
 
     __slots__ = (
-        "base", "classic", "cuts", "frames", "heard", "last_intact", "lost", "lost_since", "name", "octets", "quality",
-        "random", "receiver", "silent_until", "world",
+        "base", "classic", "cuts", "decoder", "frames", "last_intact", "lost", "lost_since", "name", "octets",
+        "quality", "random", "receiver", "silent_until", "world",
     )  # fmt: skip
 
     def __init__(
@@ -76,6 +78,7 @@ class Lane:
         self.base = quality
         self.quality = quality
         self.classic = classic
+        self.decoder = Decoder(name, None, stream=classic)
         self.cuts = 0
         self.last_intact = world.now
         self.lost_since: int | None = None
@@ -83,7 +86,6 @@ class Lane:
         self.frames = 0
         self.octets = 0
         self.lost = 0
-        self.heard = 0  # statuses that came out whole
 
     # --- what the kinds do
 

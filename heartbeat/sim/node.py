@@ -75,14 +75,15 @@ class Node(Driver):
         self._handle = self.cluster.handle
         self._deadline = self.cluster.deadline
         self._repeats = self.cluster.hear
-        for lane in self.lanes_of.values():
-            self._decoders[lane.name] = Decoder(lane.name, self._auth, stream=lane.classic)
+        for name in self.lanes_of:
+            incoming = self._incoming(name)
+            incoming.decoder = Decoder(name, self._auth, stream=incoming.classic)
         for name, lane in self.lanes_of.items():
             self._incoming(name).unblock("absent")
             if name in self.media_down:
                 self.tell(MediumDown(name, "gone"))
             else:
-                self._lanes.append(lane)
+                self._use([*self._lanes, lane])
                 self.tell(MediumUp(name))
         self.changed()
 
@@ -99,7 +100,7 @@ class Node(Driver):
         self._waiting_events.clear()
         self._rest.clear()
         self._break_after = None
-        self._lanes = []
+        self._use([])
         self.agents.die()
         for name, lane in self.lanes_of.items():
             lane.reset()
@@ -214,6 +215,12 @@ class Node(Driver):
 
     # --- media
 
+    def _use(self, lanes: list[Lane]) -> None:
+        """These are open."""
+        self._lanes = lanes
+        self._classic = [lane for lane in lanes if lane.classic]
+        self._netstring = [lane for lane in lanes if not lane.classic]
+
     def lose_medium(self, name: str) -> None:
         """The interface is gone, or the port hung up."""
         if name in self.media_down:
@@ -222,7 +229,7 @@ class Node(Driver):
         self._incoming(name).cut()
         lane = self.lanes_of[name]
         if lane in self._lanes:
-            self._lanes = [each for each in self._lanes if each is not lane]
+            self._use([each for each in self._lanes if each is not lane])
             lane.reset()
             self.tell(MediumDown(name, "gone"))
 
@@ -233,5 +240,5 @@ class Node(Driver):
         self._incoming(name).heal()
         lane = self.lanes_of[name]
         if self.state in (RUNNING, PAUSED) and lane not in self._lanes:
-            self._lanes = [each for each in self.lanes_of.values() if each in self._lanes or each is lane]
+            self._use([each for each in self.lanes_of.values() if each in self._lanes or each is lane])
             self.tell(MediumUp(name))

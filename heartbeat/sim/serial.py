@@ -34,7 +34,7 @@ class SerialLane(Lane):
 
     __slots__ = (
         "_begun", "_clean", "_end", "_finish", "_frame", "_marks", "_moved", "_normal", "_overtaken", "_priority",
-        "_resync", "_status", "_token", "_urgent", "audit", "blocked", "dropped", "octet_ns",
+        "_resync", "_status", "_token", "_urgent", "blocked", "dropped", "octet_ns", "passed_at",
     )  # fmt: skip
 
     def __init__(self, world: World, name: str, receiver: Node, random: Random, quality: Quality, *, baud: int) -> None:
@@ -42,7 +42,7 @@ class SerialLane(Lane):
         self.octet_ns = -(-OCTET_BITS * 1_000_000_000 // baud)
         self.blocked: set[str] = set()
         self.dropped = 0
-        self.audit = world.audit
+        self.passed_at = -NEVER
         self._urgent: deque[bytes] = deque()
         self._normal: deque[bytes] = deque()
         self._status: bytes | None = None
@@ -140,7 +140,7 @@ class SerialLane(Lane):
             return
         now = self.world.now
         self.octets += len(frame)
-        self.audit.line(self, len(frame), now)
+        self._pass(len(frame), now)
         self._clean -= len(frame)
         if self._clean <= 0 or self._marks:
             self._deliver_damaged(frame, len(frame), now)
@@ -152,6 +152,12 @@ class SerialLane(Lane):
         else:
             self.receiver.hear(self, frame)
         self._next(now)
+
+    def _pass(self, octets: int, now: int) -> None:
+        """So many octets have passed: the audit wants to know that the line was given the time for it."""
+        if now - octets * self.octet_ns < self.passed_at:
+            self.world.audit.fail("rate", f"{self.name}: {octets} octets in less time than the line needs")
+        self.passed_at = now
 
     def _deliver_damaged(self, frame: bytes, passed: int, now: int) -> None:
         """The first `passed` octets of the frame, less what a cut and noise did to them."""
@@ -231,6 +237,7 @@ class SerialLane(Lane):
         self._resync = True
         if self._moved:
             self.octets += self._moved
+            self._pass(0, now)
             self._deliver_damaged(self._frame, self._moved, now)
         self._next(now)
 

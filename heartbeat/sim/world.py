@@ -50,7 +50,6 @@ class World:
         self.keepalive_ns = 0
         for each in settings:
             self.admit(each)
-        self.heartbeats = 0
         self.events = 0
         self._sum = 0
         self.epoch = 0  # what was begun in an earlier one never ends
@@ -140,6 +139,11 @@ class World:
             COLUMNS.format(instant / SECOND, who, what)
             for instant, who, what in (self.last if self.transcript is None else self.transcript)
         ]
+
+    @property
+    def heartbeats(self) -> int:
+        """Statuses that were sent."""
+        return sum(node.heartbeats for node in self.nodes)
 
     def digest(self) -> str:
         """Of everything that was noted so far and of every lane's traffic: equal lives have equal ones."""
