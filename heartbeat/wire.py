@@ -107,7 +107,8 @@ class Wire:
         keys = (config.keys, config.outbound)
         if keys != self._keys:
             self._keys = keys
-            self._auth = Authenticator(config.keys, config.outbound)
+            # a peer of ours learns from it that it can be asked for; the original ignores it
+            self._auth = Authenticator(config.keys, config.outbound, strong=True)
             for line in self.lines.values():
                 line.rekey(self._auth)
         wanted = {medium.name: medium for medium in config.media}

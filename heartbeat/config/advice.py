@@ -40,9 +40,10 @@ hg=01234567
 ts=01234567
 ld=n/a
 ttl={ttl}
-auth={index} {token}
+{mac}auth={index} {token}
 <<<
 """
+STRONG_DIGITS = 43  # of the strong signature, Base64
 # <linux/rtnetlink.h>
 RT_TABLE_MAIN, RTN_UNICAST, RTPROT_KERNEL = 254, 1, 2
 PROC_NET = "/proc/sys/net"
@@ -105,6 +106,7 @@ def status_frame_octets(config: Config) -> int:
         groups=" 0123h" * len(config.groups),
         node=config.node,
         ttl=config.hopfudge + len(config.nodes),
+        mac="" if method == "crc" else f"mac={config.outbound} {'0' * STRONG_DIGITS}\n",
         index=config.outbound,
         token="0" * TOKEN_DIGITS[method],
     )
