@@ -101,6 +101,14 @@ def test_a_copy_made_at_any_instant_is_whole(pair):
         assert kinds(image[:end]) == whole[: len(kinds(image[:end]))]
 
 
+def test_nothing_is_left_of_what_a_buffer_held_before(pair):
+    world, _, _ = pair
+    kept = world.journals[JULIUS][0]
+    while kept._serial < 4:
+        world.run(600)
+    assert not any(kept._buffer[kept._at :])
+
+
 def test_a_message_that_no_buffer_has_room_for(pair):
     world, julius, caesar = pair
     kept = world.journals[JULIUS][0]

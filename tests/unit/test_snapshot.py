@@ -90,7 +90,8 @@ TABLES = [
     [{"os.system": []}, ["os.system"]], [{"cluster.bulletin": []}, ["cluster.bulletin"]],
     [{"..cli.UsageError": []}, ["..cli.UsageError"]], [{}, ["list", ["c", "builtins.eval"]]], [{}, ["list", ["c", ""]]],
     [{"cluster.Message": []}, ["cluster.Message"]], [{"Message": []}, ["Message", "", "", False]],
-    [{"cluster.Nothing": []}, ["cluster.Nothing"]],
+    [{"cluster.Nothing": []}, ["cluster.Nothing"]], [{}, ["list", ["c", "history.deque"]]],
+    [{}, ["list", ["c", "cluster.Peer"]]], [{}, ["list", ["c", "cluster.Message"]]],
     # attributes that it does not have, or lacks
     [{"actions.Note": ["text"]}, ["actions.Note", "x"]],
     [{"actions.Note": ["severity", "text", "more"]}, ["actions.Note"]],
