@@ -98,6 +98,17 @@ def test_every_file_that_a_page_names_is_there():
     assert missing == []
 
 
+def test_what_the_page_on_security_names_is_there():
+    """The tests that show it, and the rights that the daemon keeps."""
+    page = text("docs/security.md")
+    named = set(re.findall(r"`((?:tests|heartbeat)/[\w/.]+)`", page))
+    assert len(named) > 15
+    assert {name for name in named if name not in tracked()} == set()
+    kept = re.search(r"kept_capabilities\[\] = \{(.*?)\}", text("heartbeat/kernel_build.py"), re.DOTALL)[1]
+    sentence = re.search(r"It keeps (.*?)\.", page, re.DOTALL)[1]
+    assert set(re.findall(r"CAP_\w+", sentence)) == set(re.findall(r"CAP_\w+", kept))
+
+
 def test_what_the_package_says_of_itself():
     assert PROJECT["name"] == "heartbeat-ha"
     assert PROJECT["requires-python"] == ">=3.11"
