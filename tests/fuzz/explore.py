@@ -19,7 +19,8 @@ import sys
 from pathlib import Path
 
 # in place of this folder, whose files are no modules of their own
-sys.path.pop(0)
+if str(Path(__file__).parent) in sys.path:
+    sys.path.remove(str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 

@@ -1,9 +1,10 @@
 """Runs a target on its corpus and on mutations of it, with nothing but Python:
 
-    python tests/fuzz/play.py TARGET… [--seconds N] [--seed N] [--input FILE]
+    python tests/fuzz/play.py TARGET… [--seconds N] [--seed N] [--input FILE] [--patient]
 
 The last line says how many inputs there were. Exit code 1, and the input in build/fuzz/failed/TARGET/, where one fails,
-takes longer than 10 s or ends the process. The same seed gives the same inputs; how many of them, the time decides.
+takes longer than 10 s (--patient: a minute) or ends the process. The same seed gives the same inputs; how many, the
+time decides.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ import traceback
 from pathlib import Path
 
 # in place of this folder, whose files are no modules of their own
-sys.path.pop(0)
+if str(Path(__file__).parent) in sys.path:
+    sys.path.remove(str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fuzz import corpus
 from fuzz.mutate import Mutator
 
-LONGEST_S = 10
+LONGEST_S, PATIENT_S = 10, 60
 SEED = 1
 ROOM = 1 << 20
 
@@ -50,7 +52,7 @@ class Current:
         self.path.unlink()
 
 
-def play(name: str, seconds: float, seed: int, inputs: list[bytes] | None = None) -> int:
+def play(name: str, seconds: float, seed: int, inputs: list[bytes] | None = None, longest_s: int = LONGEST_S) -> int:
     """How many inputs were run. What a target raises comes through, with the input kept."""
     target = corpus.target(name)
     begin = [b"", *corpus.kept(name), *target.seeds()] if inputs is None else inputs
@@ -62,7 +64,7 @@ def play(name: str, seconds: float, seed: int, inputs: list[bytes] | None = None
         octets = begin[count] if count < len(begin) else mutator.next()
         count += 1
         current.hold(octets)
-        faulthandler.dump_traceback_later(LONGEST_S, exit=True)
+        faulthandler.dump_traceback_later(longest_s, exit=True)
         try:
             target.run(octets)
         except BaseException:
@@ -81,12 +83,14 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--input", type=Path)
+    parser.add_argument("--patient", action="store_true")
     chosen = parser.parse_args()
     inputs = [chosen.input.read_bytes()] if chosen.input else None
+    longest_s = PATIENT_S if chosen.patient else LONGEST_S
     failed = 0
     for name in chosen.targets or corpus.TARGETS:
         try:
-            count = play(name, chosen.seconds, chosen.seed, inputs)
+            count = play(name, chosen.seconds, chosen.seed, inputs, longest_s)
         except Exception:
             traceback.print_exc()
             failed = 1
