@@ -29,7 +29,8 @@ _SUBJECT_CHARACTERS = 200
 _ALARM_CHARACTERS = 500
 # RFC 5322's atext and the dot; quoted local parts are not for alarms
 _LOCAL_PART = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~.")
-_DOMAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.:[]")
+_DOMAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")
+_LITERAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.:")
 
 
 def run(arguments: Sequence[str], verb: str) -> None:
@@ -80,12 +81,15 @@ def _alarms(arguments: Sequence[str]) -> list[str]:
 
 
 def valid_address(text: str) -> bool:
-    """`user`, `user@domain` or `user@[address]`, and not something that a mail program takes for an option."""
+    """`user`, `user@domain` or `user@[address]`, and not something that a mail program takes for an option. Dots stand
+    between words, brackets around an address (RFC 5322): the library that writes the letter fails on others."""
     local, at, domain = text.rpartition("@") if "@" in text else (text, "", "")
+    literal = domain[:1] == "[" and domain[-1:] == "]"
     return (
         0 < len(local) <= len(text) <= _ADDRESS_CHARACTERS
         and local[0] != "-"
+        and all(local.split("."))
         and _LOCAL_PART.issuperset(local)
-        and _DOMAIN.issuperset(domain)
+        and (_LITERAL.issuperset(domain[1:-1]) if literal else _DOMAIN.issuperset(domain))
         and bool(domain) == bool(at)
     )

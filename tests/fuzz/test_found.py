@@ -7,7 +7,7 @@ import io
 import pytest
 
 from heartbeat import decode, held, persist
-from heartbeat.agents import AgentError, resolve
+from heartbeat.agents import AgentError, mailto, resolve
 from heartbeat.agents.script import ocf_parameter_file
 
 
@@ -53,3 +53,10 @@ def test_an_ocf_parameter_that_no_environment_can_hold(tmp_path):
     path.write_bytes(b"A=b\nC=d\0e\n")
     with pytest.raises(AgentError, match=r"parameters:2: only NAME=value"):
         ocf_parameter_file(str(path))
+
+
+@pytest.mark.parametrize("recipient", [".b@c", "a.@c", "a..b@c", ".", "a@[", "a@b]", "a@[b", "a@[b]]", "a@:"])
+def test_a_recipient_whose_letter_cannot_be_written(recipient):
+    with pytest.raises(AgentError, match="is not a mail address"):
+        mailto.parse([f"root,{recipient}"])
+    assert mailto.parse(["a.b@c,d@[10.0.0.1]"]) == (["a.b@c", "d@[10.0.0.1]"], "Resource Group")
