@@ -23,6 +23,7 @@ import gzip
 import json
 import os
 import re
+import struct
 import time
 import zlib
 
@@ -46,6 +47,8 @@ KEPT = 16
 FILE_OCTETS, LINE_OCTETS, TEXT_OCTETS = 1 << 24, 1 << 23, 1 << 26
 # of a snapshot before compression
 SNAPSHOT_OCTETS = LINE_OCTETS // 2
+# what reading a record raises that is not what its kind says
+DAMAGES = (AttributeError, IndexError, KeyError, RecursionError, StopIteration, TypeError, struct.error)
 # fields that sign a message
 SIGNATURES = ("auth", "mac")
 
@@ -54,14 +57,16 @@ SIGNATURES = ("auth", "mac")
 
 
 def lines(images: Iterable[bytes], *, reason: str) -> list[Line]:
-    """All that the buffers hold, the older one first. ValueError where they hold nothing."""
+    """All that the buffers hold, the older one first. ValueError where they hold nothing, or something else."""
     images = sorted(filter(journal.serial_of, images), key=journal.serial_of)
-    found = [line for image in images for line in _in_order(_lines(image))]
-    if not found:
-        raise ValueError("there is no journal in it")
-    first = found[0]
+    try:
+        found = [line for image in images for line in _in_order(_lines(image))]
+        if not found:
+            raise ValueError("there is no journal in it")
+        head = {MARK: FORMAT, "program": found[0]["program"], "node": _node(found[0]["snapshot"])}
+    except DAMAGES as error:
+        raise ValueError(f"the journal is damaged: {error}") from error
     written = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    head = {MARK: FORMAT, "program": first["program"], "node": _node(first["snapshot"])}
     return [{**head, "reason": reason, "written": written}, *found]
 
 

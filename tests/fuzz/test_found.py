@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from heartbeat import decode, held, persist
+from heartbeat import decode, held, journal, journalfile, persist
 from heartbeat.agents import AgentError, mailto, resolve
 from heartbeat.agents.script import ocf_parameter_file
 
@@ -60,3 +60,9 @@ def test_a_recipient_whose_letter_cannot_be_written(recipient):
     with pytest.raises(AgentError, match="is not a mail address"):
         mailto.parse([f"root,{recipient}"])
     assert mailto.parse(["a.b@c,d@[10.0.0.1]"]) == (["a.b@c", "d@[10.0.0.1]"], "Resource Group")
+
+
+def test_a_journal_whose_memory_was_overwritten():
+    image = journal.MAGIC + (1).to_bytes(4, "little") + journal._HEAD.pack(8, 0, 0, 0, journal.TICK) + bytes(8)
+    with pytest.raises(ValueError, match="the journal is damaged"):
+        journalfile.lines([image], reason="test")

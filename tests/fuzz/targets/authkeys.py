@@ -17,10 +17,9 @@ METHODS = (b"crc", b"md5", b"sha1", b"sha256", b"blake2s")
 
 def run(octets: bytes) -> None:
     config = files.judge({**files.SOUND, "authkeys": octets})
-    plain = keys_of(octets)
     if config is None:
         return
-    assert (config.keys, config.outbound) == plain
+    assert (config.keys, config.outbound) == keys_of(octets)
     authenticator = Authenticator(config.keys, config.outbound)
     assert authenticator.verify(octets, authenticator.sign(octets))
     said = [text.partition(": ")[2] for text in config.warnings]
