@@ -45,37 +45,32 @@ def use_plain_parts(monkeypatch) -> None:
     monkeypatch.setattr(timers, "CAPACITY", CAPACITY)
 
 
+# What never changes is in a copy itself, by its number here.
+_shared: dict[int, object] = {}
+
+
+def _fetch(number: int) -> object:
+    return _shared[number]
+
+
+def _share(thing: object) -> tuple:
+    _shared[id(thing)] = thing
+    return _fetch, (id(thing),)
+
+
 class _Pickler(pickle.Pickler):
-    def __init__(self, file, shared: list[object]) -> None:
-        super().__init__(file, 5)
-        self._shared = shared
-
-    def persistent_id(self, thing: object) -> int | None:
-        if type(thing) not in SHARED:
-            return None
-        self._shared.append(thing)
-        return len(self._shared) - 1
-
-
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, file, shared: list[object]) -> None:
-        super().__init__(file)
-        self._shared = shared
-
-    def persistent_load(self, number: int) -> object:
-        return self._shared[number]
+    dispatch_table = dict.fromkeys(SHARED, _share)
 
 
 class Frozen:
     """Anything picklable, as it is now. copy(): the same again, of which nothing is shared but what never changes."""
 
-    __slots__ = ("_data", "_shared")
+    __slots__ = ("_data",)
 
     def __init__(self, thing: object) -> None:
-        self._shared: list[object] = []
         file = io.BytesIO()
-        _Pickler(file, self._shared).dump(thing)
+        _Pickler(file, 5).dump(thing)
         self._data = file.getvalue()
 
     def copy(self):
-        return _Unpickler(io.BytesIO(self._data), self._shared).load()
+        return pickle.loads(self._data)
