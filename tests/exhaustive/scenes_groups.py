@@ -164,7 +164,7 @@ def lapsed(world):
 @scene
 def lapsed_and_nobody_has_answered(world):
     julius = lapsed(world)
-    world.run(1)
+    world.run(20)
     return julius
 
 
