@@ -54,8 +54,8 @@ class KillAgent:
 
 
 class Hold:
-    """From now on every status that is sent renews the leases of these groups (their keys), and of no others: at once,
-    and then with each status that a medium took; `alone`: with each status, whether a medium took it or not.
+    """From now on every status that is sent renews the leases of these groups (their keys): at once, and then with each
+    status that a medium took; `alone`: with each status, whether a medium took it or not. Those of all others end now.
 
     Said whenever it changes. A lease that runs out makes the group's addresses silent, whatever becomes of this
     process; the next `Hold` that names the group starts it again. Said before the group's agents start.

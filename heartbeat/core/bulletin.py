@@ -1,12 +1,14 @@
 """What two of ours tell each other in every status, in the extra field `ext` (real 3.0.6 nodes ignore it).
 
-    ext = "1" SP resources-digest SP timing-digest SP heard SP phase [SP "?" nonce] [SP "!" nonce] *( SP group )
+    ext = "1" SP resources-digest SP timing-digest SP heard SP phase *( SP other ) *( SP group )
+    other = "?" nonce | "!" nonce | "#" number
 
 heard: the generation, hex, in which the sender hears the receiver, 0 for not at all; so a line that carries one way
 only is known at both ends. phase: u (unsettled), s (settled), l (leaving). ?: a nonce, 16 hex digits; the receiver's
-next statuses repeat it after !, which no recording can. A later version's words begin with another such character and
-are skipped. group: four characters that name it (its key's hash, so that nodes whose haresources differ still know
-each other's groups) and one for its state:
+next statuses repeat it after !, which no recording can. #: the sequence number, hex, of the sender's newest message
+that is no status: statuses behind it that were lost need not come again, this one says it all. A later version's words
+begin with another such character and are skipped. group: four characters that name it (its key's hash, so that nodes
+whose haresources differ still know each other's groups) and one for its state:
 
     -  not ours         x  not ours, and failed here a short while ago
     s  starting         h  held         p  stopping         f  ours, but it failed and waits
@@ -45,13 +47,13 @@ def label(key: str) -> str:
 
 
 class Bulletin:
-    """groups: label → state letter. challenge, answer: nonces, empty for none."""
+    """groups: label → state letter. challenge, answer: nonces, empty for none. decided: the number after #, 0: none."""
 
-    __slots__ = ("answer", "challenge", "groups", "heard", "phase", "resources_digest", "timing_digest")
+    __slots__ = ("answer", "challenge", "decided", "groups", "heard", "phase", "resources_digest", "timing_digest")
 
     def __init__(
         self, resources_digest: str, timing_digest: str, heard: int, phase: str, groups: dict[str, str],
-        *, challenge: str = "", answer: str = "",
+        *, challenge: str = "", answer: str = "", decided: int = 0,
     ) -> None:  # fmt: skip
         self.resources_digest = resources_digest
         self.timing_digest = timing_digest
@@ -60,6 +62,7 @@ class Bulletin:
         self.groups = groups
         self.challenge = challenge
         self.answer = answer
+        self.decided = decided
 
     def claims(self, group_label: str) -> bool:
         return self.groups.get(group_label, "-") in CLAIMING
@@ -79,6 +82,8 @@ class Bulletin:
             words.append("?" + self.challenge)
         if self.answer:
             words.append("!" + self.answer)
+        if self.decided:
+            words.append(f"#{self.decided:x}")
         return " ".join(words + [name + letter for name, letter in self.groups.items()])
 
 
@@ -90,11 +95,11 @@ def parse(text: str | None) -> Bulletin | None:
     words = text.split(" ", limit)
     if len(words) < 5 or len(words) > limit or words[0] != VERSION or words[4] not in tuple(PHASES):
         return None
-    try:
-        heard = int(words[3], 16)
-    except ValueError:
+    heard = _number(words[3])
+    if heard < 0:
         return None
     nonces = {"?": "", "!": ""}
+    decided = 0
     groups = {}
     others = 0
     for word in words[5:]:
@@ -103,10 +108,29 @@ def parse(text: str | None) -> Bulletin | None:
             others += 1
             if mark in nonces and len(word) == 1 + NONCE_DIGITS:
                 nonces[mark] = word[1:]
+            elif mark == "#":
+                decided = _number(word[1:])
         elif len(word) == 5 and word[4] in LETTERS:
             groups[word[:4]] = word[4]
         else:
             return None
     if others > OTHERS_LIMIT or len(words) - 5 - others > GROUPS_LIMIT:
         return None
-    return Bulletin(words[1][:8], words[2][:8], heard, words[4], groups, challenge=nonces["?"], answer=nonces["!"])
+    return Bulletin(
+        words[1][:8],
+        words[2][:8],
+        heard,
+        words[4],
+        groups,
+        challenge=nonces["?"],
+        answer=nonces["!"],
+        decided=max(0, decided),
+    )
+
+
+def _number(digits: str) -> int:
+    """-1 where it is none."""
+    try:
+        return int(digits, 16) if len(digits) <= NONCE_DIGITS else -1
+    except ValueError:
+        return -1

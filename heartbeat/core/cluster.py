@@ -263,7 +263,7 @@ class Cluster:
         return bulletin.Bulletin(
             self.settings.resources_digest, self.settings.timing_digest, heard, phase,
             self._resources.letters(lapsed=self._lease.state == LAPSED),
-            challenge=self._challenge.nonce, answer=self._challenge.answer,
+            challenge=self._challenge.nonce, answer=self._challenge.answer, decided=self._outbox.decided,
         )  # fmt: skip
 
     def _handing_over(self) -> bool:

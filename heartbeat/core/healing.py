@@ -70,7 +70,7 @@ class Healing:
                 machine.contested_at = None
             elif self._deaf:
                 yielding.append(machine)
-            elif self._resources.local(machine):
+            elif self._resources.local(machine) and (seen.groups[label] != KEPT or self._first):
                 self._keep(key, machine)
             elif seen.groups[label] == KEPT:
                 yielding.append(machine)
@@ -96,17 +96,33 @@ class Healing:
 
     def _waited(self, now: int) -> None:
         """The preferred node has not said that it keeps them; two may not hold them for longer."""
-        machines = self._resources.groups.values()
         since = now - YIELD_NS // self._resources.settings.divisor
-        self._yield([m for m in machines if m.claimed and m.contested_at is not None and m.contested_at <= since])
+        machines = self._resources.groups.values()
+        waited = [m for m in machines if m.claimed and m.contested_at is not None and m.contested_at <= since]
+        seen = self._resources.other.bulletin
+        if seen is None:
+            return
+        if self._first and seen.resources_digest != self._resources.settings.resources_digest:
+            for machine in waited:  # each file prefers the other node
+                self._keep(machine.settings.key, machine)
+        else:
+            self._yield(waited)
+
+    @property
+    def _first(self) -> bool:
+        """Where the two nodes' files differ, both may be preferred, or neither: then it is the first of their names."""
+        peer = self._resources.other.peer
+        return peer is not None and self._resources.settings.node < peer.name
 
     def _adopt_orphans(self, seen: Bulletin) -> None:
         """Groups that neither node claims, with no hand-over under way, go to the preferred node."""
         adopted: list[GroupMachine] = []
         busy = self._resources.handing_over() or self._resources.retiring
         unclaimed = [] if busy else self._resources.unclaimed(seen)
+        agreed = seen.resources_digest == self._resources.settings.resources_digest
         for machine in self._resources.groups.values():
-            if machine.claimed or machine.moving or machine not in unclaimed or not self._resources.local(machine):
+            mine = self._resources.local(machine) if agreed else self._first
+            if machine.claimed or machine.moving or machine not in unclaimed or not mine:
                 machine.orphaned = 0
                 continue
             machine.orphaned += 1

@@ -2,9 +2,9 @@
 
 A lease is shorter than the peer's patience, so a node that did not run, or whose statuses no medium took, has fallen
 silent before the peer takes over. When it runs again it does not simply go on: it asks the peer with a fresh nonce
-whether it has taken over, and lets go of what it has. The peer answers at once; one that doesn't within half a second
-does not serve either. A node that is alone has nobody to ask, unless it was away for so long that the other may have
-started and settled meanwhile.
+whether it has taken over, and lets go of what it has. The peer answers at once. Until it has, or is found dead, this
+node stays silent: who hears nothing for a deadtime is cut off, and only then may there be two. A node that is alone
+has nobody to ask, unless it was away for so long that the other may have started and settled meanwhile.
 
     RUNNING ──► LAPSED ──► RUNNING
 """
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 RUNNING, LAPSED = range(2)
 
-# how long the peer is waited for; two of ours answer at once
-ANSWER_NS = 500 * MILLISECOND
+# an original cannot be asked; what it does about a node that was silent, it has done after this
+ORIGINAL_NS = 2500 * MILLISECOND
 # A lease with less than this left may have run out in the kernel, which counts in ticks of 4 ms, before the renewal
 # arrives there. At the shortest death times it would be most of a lease.
 SLACK_NS = 8 * MILLISECOND
@@ -42,7 +42,7 @@ class Lease(Machine):
     NAMES = ("running", "lapsed")
     ALLOWED = {
         (RUNNING, LAPSED): "for the length of a lease this node did not run, or no medium took a status",
-        (LAPSED, RUNNING): "the peer has answered, is dead, or does not answer",
+        (LAPSED, RUNNING): "the peer has answered, or is dead, or is an original",
     }
 
     __slots__ = (
@@ -110,10 +110,11 @@ class Lease(Machine):
         self._outbox.note(WARN, f"{why}: asking {peer.name} whether it has taken over")
         self.refresh()
         self._challenge.ask()
-        due = self._outbox.now + ANSWER_NS // self._settings.divisor
-        self._timers.arm(self._timer, due)
-        self._membership.postpone(due)
-        self._membership.beat(self._outbox.now)
+        now = self._outbox.now
+        if peer.heard and self._resources.other.bulletin is None:
+            self._timers.arm(self._timer, now + ORIGINAL_NS // self._settings.divisor)
+        self._membership.postpone(now + peer.deadtime_ns)
+        self._membership.beat(now)
 
     def answered(self, seen: Bulletin) -> None:
         """The peer's status repeats the nonce: what it claims now, it has taken."""
@@ -138,4 +139,4 @@ class Lease(Machine):
         self._resources.on_change()
 
     def _unanswered(self, now: int) -> None:
-        self.resume("nobody has answered")
+        self.resume("an original does not answer")

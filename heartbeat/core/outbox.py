@@ -28,14 +28,15 @@ class Outbox:
     """Actions of the current call. `now` is the instant of the event being handled."""
 
     __slots__ = (
-        "_actions", "_identity", "_runs", "_status", "_tail", "generation", "history", "node", "now", "sequence",
-        "uuid_of", "wall_offset_s",
+        "_actions", "_identity", "_runs", "_status", "_tail", "decided", "generation", "history", "node", "now",
+        "sequence", "uuid_of", "wall_offset_s",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, generation: int, now: int) -> None:
         self.node = settings.node
         self.generation = generation
         self.sequence = 0
+        self.decided = 0  # number of the newest message that is no status
         self.now = now
         self.wall_offset_s = 0
         self.history = History()
@@ -85,6 +86,8 @@ class Outbox:
         self.history.add(self.sequence, message)
         if kind == "status":
             self._status = message
+        else:
+            self.decided = self.sequence
         return self.sequence
 
     def send_status_again(self) -> None:

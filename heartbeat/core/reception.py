@@ -4,8 +4,9 @@ Everything here is hostile until proven otherwise. What is not believed changes 
 status may be asked to repeat a nonce (challenge.py):
 
 * After this node's start a peer that can answer a nonce counts from its answer on; an original from its first status.
-* A lower generation than the peer has had is a recording, and counted; one that answers is the peer itself with its
-  files set back, and is quarantined: alive, and nothing it says is acted on, until the operator accepts it.
+* A lower generation than the peer has had, or the start of one that it has had, is a recording, and counted; one that
+  answers is the peer itself with its files set back, and is quarantined: alive, and nothing it says is acted on, until
+  the operator accepts it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 # Unknown nodes that status tells of, by name; more than a few are no mistake in a file any more.
 WARNINGS = 4
 # types that may move groups: what is newer than these is all that is believed after a restart
+SILENT_PART = 5, 4  # of a keepalive
 DECIDING = ("shutdone", "ask_resources", "hb_takeover")
 
 
@@ -75,7 +77,7 @@ class Reception:
             self._tally.add(WARN, f"message of {peer.name} without sequence or generation ignored")
             return
         seen = bulletin.parse(message.get(bulletin.FIELD)) if kind == "status" else None
-        if message.generation < peer.tracker.generation:
+        if message.generation < peer.tracker.generation or self._begun_again(peer, message, seen):
             self._older(peer, message, seen)
         elif peer.proven or self._prove(peer, kind, message, seen):
             self._judge(peer, kind, message, seen, now)
@@ -84,7 +86,7 @@ class Reception:
 
     def _prove(self, peer: Peer, kind: str, message: Message, seen: bulletin.Bulletin | None) -> bool:
         """The peer has not yet answered this run of ours: does this?"""
-        if kind != "status" or peer.tracker.known(message.generation, message.sequence):
+        if kind != "status":
             self._tally.add(WARN, f"message of {peer.name} from before its first proof of life ignored")
             return False
         if seen is not None and not self._challenge.answered(seen):
@@ -102,6 +104,21 @@ class Reception:
         if self._challenge.asked(seen):
             self._membership.beat(self._outbox.now)
 
+    def _begun_again(self, peer: Peer, message: Message, seen: bulletin.Bulletin | None) -> bool:
+        """The start of a generation that it has had. A copy that was late on its way is no such thing: beside it, the
+        peer beats on."""
+        if message.generation != peer.tracker.generation or seen is None:
+            return False
+        if peer.state == QUARANTINED:
+            return True
+        begins = not peer.proven or (seen.phase == bulletin.UNSETTLED and self._silent(peer))
+        return begins and message.sequence < peer.tracker.newest
+
+    def _silent(self, peer: Peer) -> bool:
+        """Its regular beat is missing."""
+        silent_ns = self._outbox.now - peer.last_status_ns
+        return silent_ns > self._settings.keepalive_ns * SILENT_PART[0] // SILENT_PART[1]
+
     def _older(self, peer: Peer, message: Message, seen: bulletin.Bulletin | None) -> None:
         """Of a generation that has ended: a recording, or the peer with its files set back."""
         if seen is not None and self._challenge.answered(seen):
@@ -113,7 +130,9 @@ class Reception:
             return
         self._tally.add(ERROR, f"possible replay: a message of an ended generation of {peer.name}")
         if seen is not None and not self._challenge.nonce:
-            self._challenge.ask()  # with the next status, in its turn: a flood of recordings makes us send nothing
+            self._challenge.ask()
+            if self._silent(peer):  # else with the next status, in its turn: recordings make us send nothing more
+                self._membership.trigger(self._outbox.now)
 
     def _quarantine_text(self, peer: Peer, generation: int) -> str:
         return (
@@ -140,9 +159,9 @@ class Reception:
         if peer.state == DEAD and kind != "status":
             return  # only a status brings a node back
         if peer.state == QUARANTINED:
-            peer.enter(INIT)  # its own generation again
+            peer.enter(INIT)  # a generation of its own
         healed = peer.state == DEAD and message.generation == peer.tracker.generation
-        verdict = self._retransmit.judge(peer, message)
+        verdict = self._retransmit.judge(peer, message, seen)
         if verdict == sequence.DUPLICATE:
             self._membership.heard_on(peer, message.medium, now)
         elif verdict in (sequence.FRESH, sequence.RESTARTED):

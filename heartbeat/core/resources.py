@@ -147,9 +147,12 @@ class Resources(Machine):
         self.on_change()
 
     def disclaim(self, machines: Iterable[GroupMachine]) -> None:
-        for machine in machines:
+        gone = list(machines)
+        for machine in gone:
             machine.claimed = False
             machine.orphaned = 0
+        self._on_claim()  # silent from here on, whatever becomes of the agents
+        for machine in gone:
             if machine.wanted or machine.state == group.FAILED:
                 machine.want(False)
         self.on_change()
@@ -294,6 +297,7 @@ class Resources(Machine):
         self.enter(LEFT)
         for machine in self.groups.values():
             machine.claimed = False
+        self._on_claim()
         self._outbox.send("shutdone", [("st", b"dead")], priority=URGENT)
         self._outbox.note(INFO, "all resources are relinquished")
         return True

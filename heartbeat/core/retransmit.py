@@ -15,6 +15,7 @@ from heartbeat.core.sequence import FRESH, RESTARTED
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _hbfast.codec import Message
+    from heartbeat.core.bulletin import Bulletin
     from heartbeat.core.membership import Membership, Peer
     from heartbeat.core.outbox import Outbox, Tally
     from heartbeat.core.settings import Settings
@@ -49,8 +50,9 @@ class Retransmit:
     def reconfigure(self, settings: Settings) -> None:
         self._settings = settings
 
-    def judge(self, peer: Peer, message: Message) -> int:
-        """The tracker's verdict, with what follows from it: what is missing is noted, what is due acknowledged."""
+    def judge(self, peer: Peer, message: Message, seen: Bulletin | None) -> int:
+        """The tracker's verdict, with what follows from it: what is missing is noted, what is due acknowledged. seen:
+        of a status; what was lost behind the newest message that is none was statuses, which nobody needs."""
         tracker = peer.tracker
         last = tracker.last
         verdict = tracker.judge(message.generation, message.sequence)
@@ -60,7 +62,8 @@ class Retransmit:
             self._due.pop(peer.name, None)
         if tracker.newest_gap:
             self._tally.add(WARN, f"lost packets of {peer.name}")
-            if not tracker.open_gap(message.sequence, self._outbox.now, self._settings.max_rexmit_delay_ns):
+            needed = message.sequence - 1 if seen is None else seen.decided
+            if not tracker.open_gap(message.sequence, needed, self._outbox.now, self._settings.max_rexmit_delay_ns):
                 self._outbox.note(ERROR, f"lost a lot of packets of {peer.name}: [{last}:{message.sequence}]")
         else:
             self.acknowledge_later(peer, message.sequence)
@@ -95,9 +98,11 @@ class Retransmit:
         for peer in self._membership.peers.values():
             if peer.state not in (UP, ACTIVE):
                 peer.tracker.missing.clear()
-            for number in peer.tracker.asks(now, self._settings.max_rexmit_delay_ns)[:BATCH_LIMIT]:
-                text = b"%d" % number
-                self._send("NS_rexmit", peer, [("firstseq", text), ("lastseq", text)])
+            due, lost = peer.tracker.asks(now, self._settings.max_rexmit_delay_ns, BATCH_LIMIT)
+            for number in lost:
+                self._outbox.note(ERROR, f"message {number} of {peer.name} is lost: it does not come again")
+            for first, last in _runs(due):
+                self._send("NS_rexmit", peer, [("firstseq", b"%d" % first), ("lastseq", b"%d" % last)])
 
     def _send(self, kind: str, peer: Peer, fields: list[tuple[str, bytes]]) -> None:
         destination = (DESTINATION, b"%x" % peer.tracker.generation)
@@ -134,6 +139,17 @@ class Retransmit:
                 self._send("NS_nak_rexmit", peer, fields)
             elif found is not None:
                 self._outbox.send_again(found)
+
+
+def _runs(numbers: list[int]) -> list[tuple[int, int]]:
+    """Ascending numbers as (first, last) of each unbroken run."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1] = runs[-1][0], number
+        else:
+            runs.append((number, number))
+    return runs
 
 
 def _number(text: str | None, base: int) -> int:

@@ -17,6 +17,7 @@ FRESH, DUPLICATE, OLD, REPLAYED, RESTARTED = range(5)
 MISSING_LIMIT = 499  # the original's; beyond it the lowest is given up
 GAP_LIMIT = 250  # a larger gap is not worth asking for: start again behind it
 ACK_EVERY = 10
+ASKS_LIMIT = 6  # for one number
 FIRST_ASK_MIN_NS = 50_000_000  # original peers invert neighbours on purpose; they arrive within this
 
 
@@ -30,7 +31,7 @@ class Tracker:
         self.last = 0  # 0: none yet in this generation
         self.missing: dict[int, int] = {}
         self.newest_gap = 0  # size of the gap the last FRESH verdict opened
-        self._asked: set[int] = set()  # of the missing
+        self._asked: dict[int, int] = {}  # how often, of the missing
         self._floor = 0  # known when it died: what is not newer is a late copy
         self._random = random
         self._ack_phase = random.below(ACK_EVERY)
@@ -46,10 +47,6 @@ class Tracker:
     def newest(self) -> int:
         """The highest number heard of this generation."""
         return max(self.last, self._floor)
-
-    def known(self, generation: int, sequence: int) -> bool:
-        """Not newer than what `start` was told."""
-        return generation == self.generation and sequence <= self._floor
 
     def forget(self) -> None:
         """The peer is dead: the next number is the first, if it is newer. Its generation stays known."""
@@ -80,15 +77,17 @@ class Tracker:
         self.newest_gap = sequence - self.last - 1
         return FRESH
 
-    def open_gap(self, sequence: int, now: int, max_delay_ns: int) -> bool:
-        """After a FRESH verdict with newest_gap: note what is missing; False where it is too much to ask for."""
+    def open_gap(self, sequence: int, needed: int, now: int, max_delay_ns: int) -> bool:
+        """After a FRESH verdict with newest_gap: note what is missing, as far as the number `needed`; False where it is
+        too much to ask for."""
         first = self.last + 1
         self.last = sequence
-        if self.newest_gap > GAP_LIMIT:
+        end = min(sequence, needed + 1)
+        if end - first > GAP_LIMIT:
             self.missing.clear()
             return False
         floor = FIRST_ASK_MIN_NS if max_delay_ns >= 2 * FIRST_ASK_MIN_NS else 0
-        for number in range(first, sequence):
+        for number in range(first, end):
             self.missing[number] = now + floor + self._random.below(max(1, max_delay_ns - floor))
         while len(self.missing) > MISSING_LIMIT:
             del self.missing[min(self.missing)]
@@ -96,19 +95,23 @@ class Tracker:
 
     def given_up(self, sequence: int) -> bool:
         """The peer cannot send this one again, it says. True if it was asked for, and is missing still."""
-        if sequence not in self._asked:
-            return False  # nobody asked: no answer
-        self._asked.discard(sequence)
-        return self.missing.pop(sequence, None) is not None
+        return self._asked.pop(sequence, 0) > 0 and self.missing.pop(sequence, None) is not None
 
-    def asks(self, now: int, repeat_ns: int) -> list[int]:
-        """The missing numbers whose request is due; each will be due again after repeat_ns."""
-        due = sorted(number for number, at in self.missing.items() if at <= now)
-        for number in due:
-            self.missing[number] = now + repeat_ns
-        self._asked.intersection_update(self.missing)
-        self._asked.update(due)
-        return due
+    def asks(self, now: int, repeat_ns: int, limit: int) -> tuple[list[int], list[int]]:
+        """(the missing numbers whose request is due, those that were asked for in vain, and are missing no longer).
+        Each will be due again after repeat_ns, and after twice as long each time, so that requests cannot fill a line
+        that lost messages because it is full."""
+        due = sorted(number for number, at in self.missing.items() if at <= now)[:limit]
+        asked = {number: count for number, count in self._asked.items() if number in self.missing}
+        lost = [number for number in due if asked.get(number, 0) >= ASKS_LIMIT]
+        for number in lost:
+            del self.missing[number], asked[number]
+        again = [number for number in due if number in self.missing]
+        for number in again:
+            count = asked[number] = asked.get(number, 0) + 1
+            self.missing[number] = now + (repeat_ns << count - 1)
+        self._asked = asked
+        return again, lost
 
     def next_ask(self) -> int | None:
         return min(self.missing.values()) if self.missing else None

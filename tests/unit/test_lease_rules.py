@@ -3,7 +3,7 @@
 import pytest
 from pair import CAESAR, JULIUS, SEED_GROUP, World
 
-from heartbeat.core.actions import Hold
+from heartbeat.core.actions import Hold, Transmit
 from heartbeat.core.events import LeaseLapsed
 from heartbeat.core.settings import FAILBACK_ON, Group, Resource
 
@@ -86,10 +86,24 @@ def test_it_renews_nothing_before_the_peer_has_answered(world):
     assert julius.holding == ()
     assert said(julius, "asking caesar whether it has taken over")
     assert julius.up == UP
-    world.run(0.2)
-    assert said(julius, "nobody has answered")
+    world.run(14)
+    assert julius.holding == ()
+    world.run(1)
+    assert said(julius, "caesar is gone")
     assert julius.holding == (KEY,)
     assert caesar.holding == ()
+
+
+def test_an_answer_that_is_lost_comes_again(world):
+    julius, caesar = world.both()
+    world.pause(JULIUS)
+    world.run(14)
+    lost = []
+    world.drop = lambda sender, message, medium: sender == CAESAR and len(lost) < 2 and not lost.append(1)
+    world.wake(JULIUS)
+    world.run(12)
+    assert len(lost) == 2
+    assert (julius.holding, caesar.holding) == ((KEY,), ())
 
 
 def test_an_answer_from_before_the_question_does_not_count(world):
@@ -192,6 +206,36 @@ def test_no_move_begins_while_it_is_asked(world):
     assert world.ask(julius, "standby")[0] is False
 
 
+def test_what_cannot_be_stopped_falls_silent_before_it_is_given(world):
+    """The address stays up here, and the peer takes it: only the lease keeps the two apart."""
+    julius, _ = world.both()
+    julius.failing = {("stop", word) for word in UP}
+    told = []
+    obey = julius._obey
+    julius._obey = lambda action, pending: (told.append(action), obey(action, pending))[1]
+    world.ask(julius, "stop")
+    silent = next(n for n, action in enumerate(told) if isinstance(action, Hold) and not action.keys)
+    word = next(
+        n for n, action in enumerate(told) if isinstance(action, Transmit) and action.message.type == "shutdone"
+    )
+    assert silent < word
+
+
+def test_nor_is_it_handed_over_before(world):
+    julius, caesar = world.both()
+    julius.failing = {("stop", word) for word in UP}
+    told = []
+    obey = julius._obey
+    julius._obey = lambda action, pending: (told.append(action), obey(action, pending))[1]
+    assert world.ask(julius, "standby")[0]
+    silent = next(n for n, action in enumerate(told) if isinstance(action, Hold) and not action.keys)
+    done = next(
+        n for n, action in enumerate(told) if isinstance(action, Transmit) and action.message.get("info") == "done"
+    )
+    assert silent < done
+    assert caesar.holding == (KEY,)
+
+
 # --- what a run that died has left
 
 
@@ -275,6 +319,23 @@ def test_it_does_not_wait_for_ever(world):
     world.run(7)
     assert caesar.holding == ()
     assert julius.holding == (KEY,)
+
+
+@pytest.mark.parametrize("preferred", [(JULIUS, CAESAR), (CAESAR, JULIUS)])
+def test_where_the_files_differ_one_of_both_still_lets_go(world, preferred):
+    """Each is preferred by its own file, or neither is."""
+    changes = [
+        {"groups": (Group(KEY, name, SEED_GROUP.resources),), "resources_digest": digest}
+        for name, digest in zip(preferred, ("11111111", "22222222"), strict=True)
+    ]
+    julius, caesar = world.boot(JULIUS, **changes[0]), world.boot(CAESAR, **changes[1])
+    world.run(10)
+    world.cut = {(JULIUS, CAESAR, "ttyS0"), (CAESAR, JULIUS, "ttyS0")}
+    world.run(30)
+    assert (julius.up, caesar.up) == (UP, UP)
+    world.cut = set()
+    world.run(11)
+    assert [node.name for node in (julius, caesar) if node.holding] == [CAESAR]
 
 
 # --- a peer that dies again and again

@@ -200,6 +200,51 @@ def test_its_own_generation_ends_the_quarantine(world):
     assert julius.up == UP
 
 
+def test_a_generation_that_is_used_again_is_no_better(world):
+    """The file was set back by one: the next run has the number of the last."""
+    _, caesar = world.both()
+    world.run(60)
+    world.kill(JULIUS)
+    world.run(3)
+    julius = world.boot(JULIUS, generation=100)
+    world.run(25)
+    assert caesar.view().nodes[JULIUS].status == "quarantined"
+    assert (julius.up, caesar.up) == ([], [])
+    assert world.ask(caesar, "accept", JULIUS)[0]
+    world.run(12)
+    assert (julius.up, caesar.up) == (UP, [])
+
+
+def test_also_where_the_other_had_to_be_remembered(world):
+    _, caesar = world.both()
+    world.run(60)
+    world.kill(JULIUS)
+    world.ask(caesar, "stop")
+    world.run(3)
+    known = dict(caesar.known)
+    caesar = world.boot(CAESAR, known=known)
+    world.boot(JULIUS, generation=100)
+    world.run(25)
+    assert caesar.view().nodes[JULIUS].status == "quarantined"
+
+
+def test_copies_that_a_slow_line_brings_late_are_no_recordings(world):
+    """The serial line brings each frame seconds after the Ethernet."""
+    frames = []
+    carry = world.carry
+    world.carry = lambda sender, message: (frames.append((world.now, sender, message)), carry(sender, message))[1]
+    julius, caesar = world.both()
+    for _ in range(30):
+        world.run(1)
+        for at, sender, message in list(frames):
+            if world.now - at > 4_000_000_000:
+                frames.remove((at, sender, message))
+                play(world, caesar if sender is julius else julius, [message])
+    for node in (julius, caesar):
+        assert node.alarms == []
+        assert not any("replay" in note for note in node.notes)
+
+
 @pytest.mark.parametrize("name", [JULIUS, CAESAR, "brutus"])
 def test_only_what_is_quarantined_can_be_accepted(world, name):
     _, caesar = world.both()

@@ -1,8 +1,11 @@
 """What is fresh, what is missing, what is acknowledged (protocol: reliable delivery)."""
 
+from itertools import pairwise
+
 import pytest
 
 from heartbeat.core.sequence import (
+    ASKS_LIMIT,
     DUPLICATE,
     FRESH,
     GAP_LIMIT,
@@ -25,7 +28,7 @@ def tracker() -> Tracker:
 def take(tracker: Tracker, sequence: int, generation: int = 5, now: int = 0) -> int:
     verdict = tracker.judge(generation, sequence)
     if verdict == FRESH and tracker.newest_gap:
-        tracker.open_gap(sequence, now, DELAY)
+        tracker.open_gap(sequence, sequence - 1, now, DELAY)
     return verdict
 
 
@@ -62,19 +65,48 @@ def test_requests_are_asked_after_the_floor_and_repeated(tracker):
     take(tracker, 4)
     assert set(tracker.missing) == {2, 3}
     assert all(50_000_000 <= at < DELAY for at in tracker.missing.values())
-    assert tracker.asks(49_999_999, DELAY) == []
-    assert tracker.asks(DELAY, DELAY) == [2, 3]
-    assert tracker.asks(DELAY, DELAY) == []
+    assert tracker.asks(49_999_999, DELAY, 50) == ([], [])
+    assert not tracker.given_up(2)  # nobody has asked
+    assert tracker.asks(DELAY, DELAY, 50) == ([2, 3], [])
+    assert tracker.asks(DELAY, DELAY, 50) == ([], [])
     assert tracker.next_ask() == 2 * DELAY
     assert tracker.given_up(2)
     assert not tracker.given_up(2)
+
+
+def test_requests_become_rare_and_end(tracker):
+    take(tracker, 1)
+    take(tracker, 3)
+    now, asked = 0, []
+    while tracker.missing:
+        now = tracker.next_ask()
+        again, lost = tracker.asks(now, DELAY, 50)
+        asked += [now] * len(again)
+    assert lost == [2]
+    intervals = [later - earlier for earlier, later in pairwise(asked)]
+    assert intervals == [DELAY << n for n in range(ASKS_LIMIT - 1)]
+
+
+def test_only_so_many_are_asked_for_at_once(tracker):
+    take(tracker, 1)
+    take(tracker, 101)
+    assert tracker.asks(DELAY, DELAY, 50)[0] == list(range(2, 52))
+    assert tracker.asks(DELAY, DELAY, 50)[0] == list(range(52, 101))
+
+
+def test_only_what_is_needed_is_missing(tracker):
+    take(tracker, 1)
+    assert tracker.judge(5, 9) == FRESH
+    assert tracker.open_gap(9, 3, 0, DELAY)
+    assert set(tracker.missing) == {2, 3}
+    assert take(tracker, 10) == FRESH
 
 
 def test_a_gap_too_large_is_not_asked_for(tracker):
     take(tracker, 1)
     take(tracker, 3)
     assert tracker.judge(5, 4 + GAP_LIMIT + 1) == FRESH
-    assert not tracker.open_gap(4 + GAP_LIMIT + 1, 0, DELAY)
+    assert not tracker.open_gap(4 + GAP_LIMIT + 1, 4 + GAP_LIMIT, 0, DELAY)
     assert tracker.missing == {}
     assert take(tracker, 4 + GAP_LIMIT + 2) == FRESH
 
