@@ -87,6 +87,9 @@ def _read_keys(config: Config, problems: Problems, *, ask_machine: bool) -> None
     # keys are octets, not characters: Latin-1 is each octet as it is
     keys.read(text_lines(octets, problems, line_max=LINE_MAX, encoding="latin-1"))
     config.keys, config.outbound = keys.keys, keys.outbound
+    if config.strong_auth == "required" and keys.keys.get(keys.outbound, ("",))[0] == "crc":
+        text = "crc has no secret, and strong_auth is required in ha.cf: nothing would be believed; use sha1 or better"
+        problems.error(keys.lines[keys.outbound], text)
     config.exposed = (*waived, *keys.exposed())
 
 

@@ -193,6 +193,7 @@ class Config:
             max_rexmit_delay_ns=self._ns(self.max_rexmit_delay_ms),
             hopfudge=self.hopfudge,
             reboot_on_stop_failure=self.reboot_on_stop_failure,
+            strong_required=self.strong_auth == "required",
             resources_digest=self.resources_digest(),
             timing_digest=self.timing_digest(),
             divisor=self.divisor,

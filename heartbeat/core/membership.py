@@ -93,7 +93,7 @@ class Peer(Machine):
 
     __slots__ = (
         "bulletin", "bulletin_sequence", "deadtime_ns", "heard", "last_status_ns", "last_status_sequence", "left",
-        "links", "name", "proven", "timer", "tracker",
+        "links", "name", "proven", "strong", "timer", "tracker",
     )  # fmt: skip
 
     def __init__(self, name: str, settings: Settings, tracker: Tracker) -> None:
@@ -106,6 +106,7 @@ class Peer(Machine):
         self.heard = False  # ever, in this run
         self.left = False  # dead because it said so
         self.proven = False
+        self.strong = False  # it signs strongly in this generation
         self.bulletin: bulletin.Bulletin | None = None
         # nothing older than this may change what is known of the peer's groups
         self.bulletin_sequence = 0
@@ -125,6 +126,7 @@ class Peer(Machine):
         self.last_status_ns = 0
         self.last_status_sequence = 0
         self.left = False
+        self.strong = False
 
 
 class Membership:

@@ -68,6 +68,9 @@ class Reception:
             return
         if message.get("ts") in (None, "", "0"):
             return
+        if not message.strong and self._weak(peer, message):
+            self._tally.add(ERROR, f"message of {peer.name} without its strong signature ignored")
+            return
         kind = message.type or ""
         if kind.startswith("NS_"):
             if peer.proven:
@@ -81,6 +84,10 @@ class Reception:
             self._older(peer, message, seen)
         elif peer.proven or self._prove(peer, kind, message, seen):
             self._judge(peer, kind, message, seen, now)
+
+    def _weak(self, peer: Peer, message: Message) -> bool:
+        """It should be signed strongly: what a peer can in a generation it does to its end."""
+        return self._settings.strong_required or (peer.strong and message.generation == peer.tracker.generation)
 
     # --- is it of this moment?
 
@@ -186,6 +193,7 @@ class Reception:
             self._outbox.put(Remember(peer.name, message.generation, message.sequence))
         if restarted or healed or not peer.heard:
             self._membership.trigger(self._outbox.now)  # it wants to know that it is heard
+        peer.strong = peer.strong or message.strong
         self._identity(peer, message)
 
     def _for_us(self, message: Message) -> bool:

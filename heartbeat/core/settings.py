@@ -79,13 +79,14 @@ class Settings:
     resources_digest, timing_digest: eight hex digits each over the normalised haresources and over the times and node
     list of ha.cf; two nodes whose digests differ run on different files.
     lease_ns: how long this node answers for a group's addresses after the last sign of life that it sent.
+    strong_required: a message without the strong signature (docs/protocol.md) is nobody's.
     divisor: all times, the core's own constants too, run this many times faster (1 for operators).
     """
 
     __slots__ = (
         "auto_failback", "deadtime_ns", "divisor", "failback_delay_ns", "groups", "hopfudge", "initdead_ns",
         "keepalive_ns", "lease_ns", "max_rexmit_delay_ns", "media", "node", "nodes", "reboot_on_stop_failure",
-        "resources_digest", "timing_digest", "uuid", "warntime_ns",
+        "resources_digest", "strong_required", "timing_digest", "uuid", "warntime_ns",
     )  # fmt: skip
 
     def __init__(
@@ -105,6 +106,7 @@ class Settings:
         max_rexmit_delay_ns: int = 250 * MILLISECOND,
         hopfudge: int = 1,
         reboot_on_stop_failure: bool = False,
+        strong_required: bool = False,
         resources_digest: str = "00000000",
         timing_digest: str = "00000000",
         divisor: int = 1,
@@ -123,6 +125,7 @@ class Settings:
         self.max_rexmit_delay_ns = max_rexmit_delay_ns
         self.hopfudge = hopfudge
         self.reboot_on_stop_failure = reboot_on_stop_failure
+        self.strong_required = strong_required
         self.resources_digest = resources_digest
         self.timing_digest = timing_digest
         self.divisor = divisor

@@ -21,6 +21,10 @@ from heartbeat.core.settings import (
 )
 from heartbeat.sim.medium import Quality
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 NAMES = ("julius", "caesar")
 # agents that the daemon runs inline, and whose work answers the neighbours only while a lease runs
 ADDRESS_AGENTS = frozenset(("IPaddr", "IPaddr2", "IPv6addr"))
@@ -107,7 +111,7 @@ class Options:
 
 def make_settings(options: Options, name: str, groups: tuple[Group, ...], **changes: int) -> Settings:
     """One node's settings; `changes` are times and the like that an operator has edited."""
-    values = {
+    values: dict[str, Any] = {
         "keepalive_ns": options.keepalive_ns,
         "deadtime_ns": options.deadtime_ns,
         "warntime_ns": options.warntime_ns,

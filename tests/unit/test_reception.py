@@ -1,5 +1,6 @@
 """What is believed of what comes in: after a start, of a lower generation, of a recording."""
 
+import pair
 import pytest
 from pair import AUTH, CAESAR, JULIUS, SEED_GROUP, World
 
@@ -291,6 +292,50 @@ def test_a_copy_of_this_nodes_identity_is_told_of(world):
     world.run(10)
     for node in (julius, caesar):
         assert any("hb_uuid" in warning for warning in node.view().warnings)
+
+
+# --- signed strongly
+
+
+STRONG = Authenticator({1: ("sha1", b"a-secret")}, 1, strong=True)
+
+
+def strongly(monkeypatch):
+    """From now on the nodes sign as the daemon does."""
+    monkeypatch.setattr(pair, "AUTH", STRONG)
+
+
+def test_who_signs_strongly_does_so_to_the_end_of_its_generation(world, monkeypatch):
+    """A sender who knows only the old signature's weaknesses gets nowhere."""
+    strongly(monkeypatch)
+    julius, caesar = world.both()
+    assert caesar.cluster._membership.peers[JULIUS].strong
+    before = outward(caesar)
+    weak = changed(julius.sent[-1], seq=b"%x" % (julius.cluster._outbox.sequence + 1), st=b"up")
+    play(world, caesar, [weak])
+    assert outward(caesar) == before
+    assert any("strong signature" in cause for cause in caesar.view().counts)
+
+
+def test_a_new_generation_may_go_back(world, monkeypatch):
+    """To the original, which signs as it always did."""
+    strongly(monkeypatch)
+    _, caesar = world.both()
+    world.kill(JULIUS)
+    world.run(2)
+    monkeypatch.setattr(pair, "AUTH", AUTH)
+    world.boot(JULIUS)
+    world.run(12)
+    assert caesar.view().nodes[JULIUS].status == "active"
+    assert not caesar.cluster._membership.peers[JULIUS].strong
+
+
+def test_unless_it_is_required(world):
+    world.boot(JULIUS)
+    caesar = world.boot(CAESAR, strong_required=True)
+    world.run(12)
+    assert caesar.view().nodes[JULIUS].status == "init"
+    assert any("strong signature" in cause for cause in caesar.view().counts)
 
 
 # --- in bulk

@@ -199,3 +199,12 @@ def test_no_text_shows_a_key(files: Files) -> None:
     config = files.load()
     assert config.warnings
     assert "hunter2" not in config.dump() + "".join(config.warnings) + str(config.environment)
+
+
+def test_a_checksum_cannot_be_signed_strongly(files: Files) -> None:
+    """Nothing would be believed, so the start is where it must show."""
+    files.ha_cf += "strong_auth required\n"
+    files.authkeys = "auth 2\n2 crc\n"
+    with pytest.raises(ConfigError, match="strong_auth is required") as failure:
+        files.load()
+    assert [error.split(": ")[0].rpartition("/")[2] for error in failure.value.errors] == ["authkeys:2"]
