@@ -27,7 +27,7 @@ def run(octets: bytes) -> None:
     choices = Choices(octets)
     method, index = choices.pick(METHODS), choices.below(16)
     key = b"" if method == "crc" else choices.piece(200) or b"k"
-    kind, piece = choices.below(6), choices.piece(80)
+    kind, piece = choices.below(7), choices.piece(80)
     body = choices.rest()
     keys = {index: (method, key), (index + 1) % 16: ("sha1", b"other")}
     authenticator = Authenticator(keys, index)
@@ -44,6 +44,7 @@ def run(octets: bytes) -> None:
         b"%d %s" % (index, piece),
         token.upper() if piece else token[:-1],
         authenticator.sign(body + piece),
+        flipped(token, piece),
     )[kind]
     if method != "crc" or len(body) < 200:
         assert authenticator.verify(body, other) == reference.verifies(keys, body, other)
@@ -51,10 +52,16 @@ def run(octets: bytes) -> None:
         assert authenticator.verify(body, other) == (other in (token, reference.sign(keys, (index + 1) % 16, body)))
 
 
+def flipped(token: bytes, piece: bytes) -> bytes:
+    """One bit of it, counted from the end."""
+    bit = int.from_bytes(piece[:2]) % (8 * len(token))
+    return (int.from_bytes(token) ^ 1 << bit).to_bytes(len(token))
+
+
 def seeds() -> list[bytes]:
     sizes = (0, 1, 54, 55, 56, 63, 64, 65, 119, 120, 128, 500)
     return [
-        bytes([method, 3, 9 * method]) + b"k" * 9 * method + bytes([kind, 2]) + b"1 " + bytes(size)
+        bytes([method, 3, 9 * method]) + b"k" * 9 * method + bytes([kind % 7, 2]) + bytes([0, kind]) + bytes(size)
         for method in range(5)
         for kind, size in enumerate(sizes)
     ]

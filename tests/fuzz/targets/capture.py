@@ -63,6 +63,17 @@ def udp_packet(octets: bytes, *, six: bool, offset: int = 0, more: bool = False)
     return bytes(12) + b"\x08\0" + head + datagram
 
 
+# packets that end too early, after the link's header or before
+CUT = (
+    b"",
+    b"\x45",
+    b"\x60",
+    bytes(12) + b"\x08\0",
+    bytes(14) + b"\x86\xdd",
+    bytes(12) + b"\x81\0\0\1\x08\0\x45" + bytes(19),
+)
+
+
 def seeds() -> list[bytes]:
     recorded = [record.octets for record in captures.records() if len(record.octets) < 600][::60]
     lines = [json.dumps({"hex": octets.hex(), "medium": "eth0"}).encode() + b"\n" for octets in recorded]
@@ -74,5 +85,5 @@ def seeds() -> list[bytes]:
         *recorded, *lines, b"".join(lines[:3]), b"\x01\0" + packets, b"\x01\0" + parts, stream[:3000],
         b'{"icmp": 1, "hex": "0800000000000000' + recorded[0].hex().encode() + b'"}', pcap(b"\0" + packets),
         b"\x01\1" + b"\0" * 14 + b"\x08\0" + udp_packet(recorded[1], six=False)[14:], b"{}", b"{",
-        b'{"hex":' + b"[" * 2000,
+        b'{"hex":' + b"[" * 2000, *(bytes([1, link]) + packet for link in range(len(LINKS)) for packet in CUT),
     ]  # fmt: skip

@@ -194,7 +194,7 @@ class Player:
         choices = self.choices
         kind, mask = choices.pick(KINDS), choices.octet()
         if self.plain:
-            mask -= mask % 10
+            mask -= mask % 80
         self.sequence += (1, 1, 1, 1, 0, -1, 2, 6, 400, 1 << 40)[mask % 10]
         self.generation += (0, 0, 0, 0, 0, 1, -1, 1 << 60)[mask // 10 % 8]
         fields = [
@@ -212,7 +212,7 @@ class Player:
             fields.append((bulletin.FIELD, self.bulletin()))
         typed = [(name, 0, value) for name, value in fields]
         if self.plain and kind == "status":
-            sound = {"src": CAESAR.encode(), "st": b"active"}
+            sound = {"src": CAESAR.encode(), "st": b"active", "ts": b"5f"}
             typed = [(name, 0, sound.get(name, value)) for name, _, value in typed if name != "dest"]
             return Message(typed)
         if wanted >> 14 & 1:

@@ -7,10 +7,12 @@ is on the wire as it stands, or becomes the inside of a message with a good sign
     options   1 stream   2 unsigned   4 cut into single octets   8 into pieces of `size`   16 a limit of `size` octets
               (8 and 16: `size` is the second octet)
     kind      0 as it is   1 signed classic   2 signed netstring   3 a compressed payload, signed
+              4 signed classic, with a strong signature before it
 """
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from itertools import pairwise
 
@@ -30,10 +32,10 @@ LIMIT = 262144
 
 WORDS = (
     b">>>\n", b"<<<\n", b"###\n", b"%%%\n", b"\n<<<\n", b"(0)", b"(1)", b"(2)", b"(3)", b"(4)", b"(5)", b"=", b",",
-    b":", b"t=", b"src=", b"seq=", b"hg=", b"auth=", b"auth=1 ", b"\x13", b"\x14", b"\x1f", b"\x0f", b"\x12", b"\0",
-    b"_compressed_payload", b"_compression_algorithm", b"zlib", b"bz2", b"6:(0)t=x,", b"13:(2)m=###\n%%%\n,",
-    SEPARATOR, SEPARATOR + b"\x01", SEPARATOR + b"\x02", b"0:,", b"####\n", b">>>>\n", b"(2)m=>>>\x14",
-    b"\x14<<<\x14",
+    b":", b"0", b"mac=1 ", b"t=", b"src=", b"seq=", b"hg=", b"auth=", b"auth=1 ", b"\x13", b"\x14", b"\x1f", b"\x0f",
+    b"\x12", b"\0", b"_compressed_payload", b"_compression_algorithm", b"zlib", b"bz2", b"6:(0)t=x,",
+    b"13:(2)m=###\n%%%\n,", SEPARATOR, SEPARATOR + b"\x01", SEPARATOR + b"\x02", b"0:,", b"####\n", b">>>>\n",
+    b"(2)m=>>>\x14", b"\x14<<<\x14",
 )  # fmt: skip
 
 
@@ -65,6 +67,10 @@ def on_the_wire(piece: bytes) -> bytes:
         lines = [line for line in rest.split(b"\n") if not line.startswith(b"auth=")]
         body = b"\n".join(lines).removesuffix(b"\n") + b"\n"
         return b">>>\n" + body + b"auth=" + reference.auth.sign(KEYS, 1, body) + b"\n<<<\n"
+    if kind == b"\x04":
+        with contextlib.suppress(reference.Malformed):
+            fields = [field for field in reference.read_classic(b">>>\n" + rest + b"<<<\n") if field[0] != b"auth"]
+            return reference.sign_classic(reference.with_mac(fields, KEYS, 1), KEYS, 1)
     if kind == b"\x03":
         payload = zlib.compress(rest, 1)
         fields = [(b"_compressed_payload", 1, payload), (b"_compression_algorithm", 0, b"zlib")]
@@ -110,7 +116,10 @@ def verdict_on(octets: bytes, keys: dict | None, limit: int) -> str:
     try:
         if octets.startswith(b"#") and not trailer_of(octets):
             return "bad_auth"
-        return "malformed" if reference.verified(octets, keys) else "bad_auth"
+        if not reference.verified(octets, keys):
+            return "bad_auth"
+        strong = reference.strong(reference.read_one(reference.without_trailer(octets)), keys)
+        return "bad_auth" if strong is False else "malformed"
     except reference.Malformed:
         return "malformed"
 
@@ -218,8 +227,24 @@ def classic_has(name: bytes, digit: int, value: reference.Value, depth: int) -> 
     return True
 
 
+# the inside of messages, at the edges of both formats
+LINES = (
+    b"", b"t=x\n", b"t=\n", b"=x\n", b"t\n", b"\nt=x\n", b"(0)t=x\n", b"(1)t=eA==\n", b"(1)t=eA=\n", b"(1)t=e\n",
+    b"(1)t=eB==\n", b"(3)l=1:a,0:,\n", b"(3)l=01:a,\n", b"(3)l=1:a\n", b"(6)t=x\n", b"()t=x\n", b"t=x\0\n", b"<<<x\n",
+    b"<<<=x\n", b">>>=x\n", b"(2)m=>>>\x14a=b\x14<<<\x14\n", b"(2)m=>>>\x14(2)n=>>>\x15a=b\x15<<<\x15\x14<<<\x14\n",
+    b"(2)m=>>>\x14a=b\x14<<<\n", b"(4)c=eA==\n", b"(5)c=eA==\n", b"t=a\x13b\n", b"((1)t=x\n", b"t=x\nauth=\n",
+)  # fmt: skip
+FIELDS = (
+    b"", b"6:(0)t=x,", b"06:(0)t=x,", b"6:(0)t=x;", b"7:(0)t=x,", b"99:(0)t=x,", b"6:(6)t=x,", b"6:[0]t=x,",
+    b"5:(0)t=,", b"4:(0)t,", b"5:(0)=x,", b"6:(0)t=\0,", b"6:(0)\0=x,", b"10:(0)>>>\n=x,", b"8:(3)l=0:,,",
+    b"9:(3)l=00:,,", b"0:,", b"13:(2)m=###\n%%%\n,", b"9:(2)m=###\n,", b"17:(2)m=###\n%%%\n0:,,", b"9:(5)t=%%%\n,",
+    b"8:(0)%%%\n=,", b"00:,", b"9999999:(0)t=x,", b"12345678:x,", b"-1:(0)t=x,", b":(0)t=x,", b"6:(4)c=x,",
+    b"10:(0)auth=1x,", b"10:(0)mac=1 x,",
+)  # fmt: skip
+
+
 def seeds() -> list[bytes]:
-    """Recorded messages, as they came and as the inside of one with our signature."""
+    """Recorded messages, as they came and as the inside of one with our signature; and all kinds of insides."""
     recorded = [record.octets for record in captures.records() if len(record.octets) < 1200]
     chosen = recorded[:: max(1, len(recorded) // 40)]
     found = [b"\x02\0\0" + octets for octets in chosen] + [b"\x03\0\0" + octets for octets in chosen[::4]]
@@ -231,4 +256,8 @@ def seeds() -> list[bytes]:
             body = octets[4:].partition(b"%%%\n")[0]
             found += [b"\0\0\x02" + body, b"\x05\0\x02" + body + SEPARATOR + b"\0###\n99:" + SEPARATOR + b"\x02" + body]
         found.append(b"\x19\x60\x03" + octets)
+    for stream in (b"\0\0", b"\x05\0"):
+        found += [stream + kind + lines for lines in LINES for kind in (b"\x01", b"\x04")] + [
+            stream + b"\x02" + fields for fields in FIELDS
+        ]
     return found

@@ -35,13 +35,13 @@ def seeds() -> list[bytes]:
         "keepalive 500ms", "deadtime 3", "warntime 1500ms", "initdead 30", "udpport 694", "serial /dev/ttyS0",
         "baud 19200", "ucast eth0 10.0.0.2", "mcast eth0 239.0.0.1 694 1 0", "bcast eth1 eth2",
         "logfile /var/log/ha", "logfacility local0", "debugfile /var/log/d", "debug 1", "auto_failback on",
-        "node a b c", "ping 10.0.0.1", "ping_group g 10.0.0.1 10.0.0.2", "respawn root /bin/true x",
+        "node Julius  caesar # x", "ping 10.0.0.1", "ping_group g 10.0.0.1 10.0.0.2", "respawn root /bin/true x",
         "failfast nobody /bin/false", "apiauth c uid=root gid=haclient", "stonith_host * ssh x",
-        "stonith ssh /etc/x", "env A=1", "msgfmt netstring", "compression bz2", "compression_threshold 1", "crm on",
+        "stonith ssh /etc/x", "env A=1", "msgfmt netstring", "compression bz2", "compression_threshold 1", "crm off",
         "hbgenmethod time", "uuidfrom nodename", "hopfudge 2", "rtprio 5", "realtime off", "use_logd yes",
-        "watchdog /dev/null", "builtin_agents off", "mailserver smtp://u:p@h:25", "failback_delay 3s",
+        "watchdog /dev/null", "builtin_agents off", "mailserver smtp://u:p@h:25", "failback_delay 3000ms",
         "on_stop_failure continue", "deadping 40", "max_rexmit_delay 100", "traditional_compression yes",
-        "coredumps no", "autojoin any", "cluster c", "memreserve 1",
+        "coredumps no", "autojoin none", "cluster c", "memreserve 1",
     ]  # fmt: skip
     found = [line.encode() for line in lines] + [start + line.encode() + b"\n" for line in lines]
     return [start, "\n".join(lines).encode(), b"\xff" * 9, b"#\r\n", *found]
