@@ -149,10 +149,10 @@ class Journal:
 
     def hear(self, medium: str, decoder: Decoder, frame: bytes, now: int) -> bool:
         """In the place of Cluster.hear."""
-        if not self._cluster.hear(decoder, frame, now):
-            return False
-        self.repeated(medium, self._cluster._steady.repetition.sequence, now)
-        return True
+        number = self._cluster.hear(decoder, frame, now)
+        if number:
+            self.repeated(medium, number, now)
+        return number > 0
 
     def repeated(self, medium: str, sequence: int, now: int) -> None:
         """The newest status of this medium came again under its next number, or under the same, and changed nothing but

@@ -18,6 +18,7 @@ from heartbeat.poller import READ
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Literal
 
     from _hbfast.codec import Message
@@ -96,6 +97,8 @@ class Wire:
         self._loop = loop
         self._lock_dir = lock_dir
         self.lines: dict[str, Line] = {}
+        # (medium, decoder, octets, now): the peer's last status once more, and taken; else it is decoded
+        self.hear: Callable[[str, Decoder, bytes, int], bool] | None = None
         self._keys: tuple[dict[int, tuple[str, bytes]], int] | None = None
         self.configure(config)
 
@@ -176,6 +179,10 @@ class Wire:
             return
         heard = -1
         for position, chunk in enumerate(chunks):
+            # what waits in the inbox came before
+            if not self._loop.inbox and self.hear is not None and self.hear(line.name, line.decoder, chunk, now):
+                heard = position
+                continue
             for message in line.decoder.feed(chunk):
                 self._loop.inbox.append((message, now))
                 heard = position

@@ -123,10 +123,11 @@ class Cluster:
                 self._steady.look(event)
         return self._outbox.take()
 
-    def hear(self, decoder: Decoder, frame: bytes, now: int) -> bool:
-        """What was read from a medium, before it is decoded. True: it was the peer's status once more, verified,
-        counted and taken: nothing is to be done. False: decode it, and `handle` what comes of it."""
-        return now <= self._lease.ends and self._steady.repetition.hear(decoder, frame, now) > 0
+    def hear(self, decoder: Decoder, frame: bytes, now: int) -> int:
+        """What was read from a medium, before it is decoded. Its number: it was the peer's status once more, verified,
+        counted and taken: nothing is to be done. 0: decode it, and `handle` what comes of it."""
+        repetition = self._steady.repetition
+        return repetition.sequence if now <= self._lease.ends and repetition.hear(decoder, frame, now) else 0
 
     def deadline(self) -> int | None:
         """When to send Tick at the latest."""

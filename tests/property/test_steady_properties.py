@@ -65,7 +65,7 @@ def test_it_differs_in_nothing(seed, monkeypatch):
     take = Steady.take
     monkeypatch.setattr(Steady, "take", lambda self, event, now: taken.append(take(self, event, now)) or taken[-1])
     short = life(seed)
-    monkeypatch.setattr(Cluster, "hear", lambda self, decoder, frame, now: False)
+    monkeypatch.setattr(Cluster, "hear", lambda self, decoder, frame, now: 0)
     assert life(seed) == short
     monkeypatch.setattr(Steady, "take", lambda self, event, now: False)
     assert life(seed) == short

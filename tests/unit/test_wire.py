@@ -267,3 +267,13 @@ def test_a_broadcast_flood_is_rejected_like_any_other(monkeypatch):
         assert bench.wire.lines["eth0"].medium.deadline() is None
     finally:
         bench.close()
+
+
+def test_what_repeats_is_offered_before_it_is_decoded_and_never_out_of_its_turn(bench):
+    """One that waits to be handled came first: what follows it is decoded and waits behind it."""
+    offered = []
+    bench.wire.hear = lambda medium, decoder, octets, now: offered.append(octets) or octets == frame(2)
+    bench.send(frame(2), frame(1), frame(2), frame(3))
+    bench.until(lambda: len(bench.heard) == 3)
+    assert offered == [frame(2), frame(1)]
+    assert bench.heard == [1, 2, 3]
