@@ -12,6 +12,7 @@ the addresses that are there, but not which scripts were started, and adopts not
 
 from __future__ import annotations
 
+import errno
 import json
 import mmap
 import os
@@ -88,7 +89,8 @@ class HeldGroups:
                 self._rewrite()
             else:
                 self._lines += 1
-                _write(self._path, os.O_APPEND, _line(what, name))
+                # the last line may have been cut short, and must not swallow this one
+                _write(self._path, os.O_APPEND, b"\n" + _line(what, name))
         except OSError as error:
             if self._warn is not None:
                 self._warn(f"{self._path}: {error.strerror}: a crash now would leave its scripts running")
@@ -115,7 +117,8 @@ def _line(what: str, name: str) -> bytes:
 def _write(path: str, flag: int, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | flag | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
     try:
-        os.write(descriptor, content)
+        if os.write(descriptor, content) != len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
     finally:
         os.close(descriptor)
 

@@ -17,8 +17,8 @@ from _hbfast.codec import Decoder, Message, encode
 from heartbeat.core.events import MediumDown, MediumUp
 
 MEDIA = ("ttyS0", "eth0")
-HOSTILE = 100_000
-BURST = 500  # between two steps of time
+HOSTILE, RECORDINGS = 100_000, 20_000
+BURST = 1000  # between two steps of time
 FORGER = Authenticator({1: ("sha1", b"a-secreT"), 2: ("crc", b"")}, 1)
 UNPROVEN = Authenticator({2: ("crc", b"")}, 2)
 
@@ -52,8 +52,8 @@ def paired() -> tuple[World, list[bytes], list[bytes]]:
     return world, ended, recorded
 
 
-def hostile(ended: list[bytes], recorded: list[bytes], newest: dict[str, int]) -> list[bytes]:
-    """Kinds of them in equal parts, in a random order."""
+def hostile(ended: list[bytes], recorded: list[bytes], newest: dict[str, int], count: int) -> list[bytes]:
+    """So many, of all kinds in equal parts, in a random order."""
     chance = random.Random(3)
     own = [frame for frame in recorded if is_old(frame, newest)]
     genuine = [Decoder("m", AUTH, stream=False).feed(frame)[0] for frame in [*ended, *recorded]]
@@ -75,10 +75,10 @@ def hostile(ended: list[bytes], recorded: list[bytes], newest: dict[str, int]) -
         return encode(message, AUTH, chance.choice(("classic", "netstring")))
 
     kinds = (forged, damaged, foreign, lambda: chance.choice(ended), lambda: chance.choice(own), mutator.next)
-    made = (chance.choice(kinds)() for _ in range(2 * HOSTILE))
+    made = (chance.choice(kinds)() for _ in range(2 * count))
     known = set(recorded)
     found = [frame for frame in made if frame not in known or is_old(frame, newest)]
-    return found[:HOSTILE]
+    return found[:count]
 
 
 def changed(message: Message, fields: dict[str, bytes]) -> Message:
@@ -123,8 +123,9 @@ def flooded(*, asks: bool) -> tuple[World, World, int]:
     newest = {name: node.sent[-1].sequence or 1 for name, node in world.nodes.items()}
     if not asks:
         ended = [frame for frame in ended if b"=status" not in frame or b"src=julius" in frame]
-    frames = hostile(ended, recorded, newest)
-    assert len(frames) == HOSTILE
+    count = RECORDINGS if asks else HOSTILE
+    frames = hostile(ended, recorded, newest, count)
+    assert len(frames) == count
     julius = world.nodes[JULIUS]
     said = len(julius.notes)
     chance = random.Random(4)
@@ -176,7 +177,7 @@ def test_recordings_that_may_be_the_peer_decide_nothing():
     assert asked
     # a flood makes it send no more than its heartbeats
     assert len(world.nodes[JULIUS].sent) <= len(twin.nodes[JULIUS].sent) + len(asked) + 5
-    assert sum(world.nodes[JULIUS].view().counts.values()) > HOSTILE // 8
-    assert lines < HOSTILE // 100
+    assert sum(world.nodes[JULIUS].view().counts.values()) > RECORDINGS // 8
+    assert lines < RECORDINGS // 100
     further(world, twin)
     assert decided(world) == decided(twin)

@@ -25,6 +25,17 @@ def test_groups_held_in_a_file_of_brackets(tmp_path):
     assert groups.begun == {"a"}
 
 
+def test_a_line_of_held_groups_that_was_cut_short_swallows_no_other(tmp_path):
+    for cut in ('["begun", "a"', '["begun", "a"]'):
+        (tmp_path / "held").write_text(cut)
+        groups = held.HeldGroups(str(tmp_path), lambda text: None)
+        groups.read()
+        groups.add("b")
+        again = held.HeldGroups(str(tmp_path), lambda text: None)
+        again.read()
+        assert again.begun == groups.begun >= {"b"}
+
+
 def test_a_capture_of_brackets(tmp_path, capsys):
     path = tmp_path / "capture"
     path.write_bytes(b'{"hex":' + b"[" * 100_000)
