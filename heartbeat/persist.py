@@ -326,6 +326,10 @@ def daemon_pidfd(path: str) -> int | None:
         pidfd = os.pidfd_open(pid)
     except (ProcessLookupError, OverflowError):  # the latter: no process has such a number
         return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.EINVAL):  # it is now the number of a thread that is no process
+            return None
+        raise
     try:
         if _locked(path) and _pid_in(path) == pid:
             return pidfd

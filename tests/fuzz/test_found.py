@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 
 import pytest
 
@@ -16,6 +17,20 @@ def test_a_pid_file_with_a_number_that_no_process_can_have(tmp_path):
     for number in (b"2147483648", b"9" * 64):
         path.write_bytes(number)
         assert persist.daemon_pidfd(str(path)) is None
+
+
+def test_a_pid_file_with_the_number_of_a_thread(tmp_path):
+    path = tmp_path / "heartbeat.pid"
+    ended, running = threading.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: (running.set(), ended.wait()))
+    thread.start()
+    try:
+        running.wait()
+        path.write_text(f"{thread.native_id:10}\n")
+        assert persist.daemon_pidfd(str(path)) is None
+    finally:
+        ended.set()
+        thread.join()
 
 
 def test_groups_held_in_a_file_of_brackets(tmp_path):
