@@ -91,7 +91,7 @@ class Long(Steady):
         return
 
 
-def begin(state: int, *, peer_lives: bool, long: bool) -> World:
+def begin(state: int, *, peer_lives: int, long: bool) -> World:
     world = World()
     names = (JULIUS, CAESAR) if state != WATCHING else (CAESAR, JULIUS)
     world.boot(names[0], generation=OWN_GENERATION + (names[0] == CAESAR), media=MEDIA)
@@ -118,14 +118,15 @@ class Player:
     def __init__(self, octets: bytes, *, long: bool) -> None:
         self.choices = Choices(octets)
         options = self.choices.octet()
-        self.world = begin(options & STATE, peer_lives=bool(options & PEER_LIVES), long=long)
+        # compared are plays in which every status of the peer counts: the short way may begin with one that does not
+        self.plain = bool(options & BOTH_WAYS)
+        self.world = begin(options & STATE, peer_lives=options & PEER_LIVES and not self.plain, long=long)
         self.node: Node = self.world.nodes[JULIUS]
         self.generation = PEER_GENERATION
         self.node.view()  # or it need not know yet what it has heard
         self.sequence = self.node.cluster._membership.peers[CAESAR].tracker.last
         self.frame = b""
         self.number = 0
-        self.plain = bool(options & BOTH_WAYS)
         self.sent: list[object] = []
         self.seen = 0  # of node.sent
 
