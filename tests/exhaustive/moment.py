@@ -89,7 +89,7 @@ class Side:
 
 
 class Moment:
-    """A state of the pair. todo: what operators will still ask, as (node, verb, argument), each in its time. wires:
+    """A state of the pair. wishes: what operators will still ask, as (node, verb, argument), each in its time. wires:
     what is under way, each with its latest instant of arrival."""
 
     def __init__(self, *, media: tuple[str, ...], faults: Faults, groups: tuple[Group, ...] = GROUPS) -> None:
@@ -100,7 +100,7 @@ class Moment:
         self.sides: dict[str, Side] = {}
         self.dead: dict[str, Side] = {}
         self.unborn: tuple[str, ...] = ()
-        self.todo: tuple[tuple[str, str, str], ...] = ()
+        self.wishes: tuple[tuple[str, str, str], ...] = ()
         self.asked: tuple[tuple[str, int], ...] = ()
         self.wires: dict[tuple[str, str, str], tuple[tuple[Message, int], ...]] = {}
 
@@ -113,7 +113,7 @@ class Moment:
     def picture(self) -> bytes:
         wires = [(wire, waiting) for wire, waiting in sorted(self.wires.items()) if waiting]
         sides = [side.picture(self.now) for _, side in sorted(self.sides.items())]
-        return picture([wires, sides, sorted(self.dead), self.unborn, self.todo, self.asked, self.faults], self.now)
+        return picture([wires, sides, sorted(self.dead), self.unborn, self.wishes, self.asked, self.faults], self.now)
 
     # --- what can happen next
 
@@ -130,7 +130,7 @@ class Moment:
                 if self.faults.failures:
                     found.append(("exit", side.name, run, 1))
         found += [("boot", name) for name in self.unborn]
-        found += [("ask", name) for name in dict.fromkeys(name for name, _, _ in self.todo) if name in self.sides]
+        found += [("ask", name) for name in dict.fromkeys(name for name, _, _ in self.wishes) if name in self.sides]
         if self.faults.deaths:
             found += [("kill", name) for name in self.sides]
         if self.faults.restarts:
@@ -151,7 +151,7 @@ class Moment:
     def quiet(self) -> bool:
         """Nothing is under way but time."""
         under_way = any(self.wires.values()) or any(side.running for side in self.sides.values())
-        return not (under_way or self.unborn or any(name in self.sides for name, _, _ in self.todo))
+        return not (under_way or self.unborn or any(name in self.sides for name, _, _ in self.wishes))
 
     @property
     def settled(self) -> bool:
@@ -215,8 +215,8 @@ class Moment:
         self.born(name, generation=before.generation + 1, leftovers=leftovers, known=before.known)
 
     def _ask(self, name: str) -> None:
-        mine = next(each for each in self.todo if each[0] == name)
-        self.todo = tuple(each for each in self.todo if each is not mine)
+        mine = next(each for each in self.wishes if each[0] == name)
+        self.wishes = tuple(each for each in self.wishes if each is not mine)
         number = max((number for _, number in self.asked), default=0) + 1
         self.asked = (*self.asked, (name, number))
         self.tell(self.sides[name], Request(number, *mine[1:]))

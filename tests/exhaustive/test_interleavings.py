@@ -14,7 +14,7 @@ from exhaustive.moment import Faults, Moment
 from pair import CAESAR, JULIUS
 
 LONG = os.environ.get("HEARTBEAT_TEST_LONG") == "1"
-STATES = 25_000 if LONG else 200
+STATES = 8_000 if LONG else 200
 ONE, TWO = ("ttyS0",), ("ttyS0", "eth0")
 
 
@@ -31,14 +31,14 @@ def both_start(media: tuple[str, ...], faults: Faults) -> Moment:
     return moment
 
 
-def settled(media: tuple[str, ...], faults: Faults, *todo: tuple[str, str, str]) -> Moment:
+def settled(media: tuple[str, ...], faults: Faults, *wishes: tuple[str, str, str]) -> Moment:
     """A pair that is well, and what its operators will ask in the next moments."""
     moment = Moment(media=media, faults=faults)
     moment.born(JULIUS, 100)
     moment.born(CAESAR, 101)
     moment.calm_down(set())
     moment.faults = faults
-    moment.todo = todo
+    moment.wishes = wishes
     return moment
 
 

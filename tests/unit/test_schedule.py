@@ -39,20 +39,26 @@ def test_a_callback_may_set_and_cancel():
     assert called == [20]
 
 
+def remembered(directory, warned) -> HeldGroups:
+    held = HeldGroups(str(directory), warned.append)
+    held.read()
+    return held
+
+
 def test_groups_that_a_dead_run_had_started_are_known_to_the_next(tmp_path):
     warned = []
-    first = HeldGroups(str(tmp_path), warned.append)
-    assert first.read() == set()
+    first = remembered(tmp_path, warned)
+    assert first.begun == set()
     first.add("IPaddr::10.0.0.254")
     first.add("a key with blanks")
-    second = HeldGroups(str(tmp_path), warned.append)
-    assert second.read() == {"IPaddr::10.0.0.254", "a key with blanks"}
+    second = remembered(tmp_path, warned)
+    assert second.begun == {"IPaddr::10.0.0.254", "a key with blanks"}
     second.add("another")  # and dies before it has cleaned up
-    third = HeldGroups(str(tmp_path), warned.append)
-    assert len(third.read()) == 3
+    third = remembered(tmp_path, warned)
+    assert len(third.begun) == 3
     third.clear()
     assert os.listdir(tmp_path) == []
-    assert HeldGroups(str(tmp_path), warned.append).read() == set()
+    assert remembered(tmp_path, warned).begun == set()
     third.clear()
     assert warned == []
 

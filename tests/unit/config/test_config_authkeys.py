@@ -202,7 +202,7 @@ def test_no_text_shows_a_key(files: Files) -> None:
 
 
 def test_a_checksum_cannot_be_signed_strongly(files: Files) -> None:
-    """Nothing would be believed, so the start is where it must show."""
+    """Nothing would be believed, so it is said before the start."""
     files.ha_cf += "strong_auth required\n"
     files.authkeys = "auth 2\n2 crc\n"
     with pytest.raises(ConfigError, match="strong_auth is required") as failure:
