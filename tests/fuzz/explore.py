@@ -109,7 +109,7 @@ def keep(name: str) -> None:
     for octets in small:
         corpus.put(chosen, octets)
     before = len(list(kept.iterdir()))
-    code, output = libfuzzer(name, "-merge=1", str(kept), str(chosen))
+    code, output = libfuzzer(name, "-set_cover_merge=1", str(kept), str(chosen))
     if code:
         print(f"{name}: not merged\n{output[-3000:]}", flush=True)
     print(f"{name}: {before} inputs kept before, {len(list(kept.iterdir()))} now", flush=True)
