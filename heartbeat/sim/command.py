@@ -77,6 +77,7 @@ def main(tasks: list[Task], write: Callable[[str], object]) -> int:
     began = time.monotonic()
     for task, outcome in zip(tasks, _outcomes(tasks), strict=True):
         summary.add(outcome)
+        _progress(summary.lives, len(tasks))
         if not outcome.good and summary.failed <= FAILURES_SHOWN:
             first = summary.failed == 1
             shortest = shrink.shrink(outcome, most=SHRINK_LIVES)[0] if first else None
@@ -146,6 +147,13 @@ def _heading(tasks: list[Task]) -> list[str]:
         *_indented(pair.describe()),
         f"  a year, of each node or medium: {first.circumstances.describe()}",
     ]
+
+
+def _progress(lived: int, lives: int) -> None:
+    """For who waits at a terminal."""
+    if sys.stderr.isatty():
+        end = "\r" if lived < lives else "\r\033[K"
+        print(f"{lived} of {lives} lives", end=end, file=sys.stderr, flush=True)
 
 
 def _indented(lines: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ Clocks: local = offset + world * rate / 2**20, nanoseconds.
 
 from __future__ import annotations
 
+from collections import deque
 from random import Random
 
 from _hbfast.auth import Authenticator
@@ -53,6 +54,8 @@ RATE_SHIFT = 20
 UNITY = 1 << RATE_SHIFT
 
 REBOOT_NS = 30 * SECOND
+# Of the frames that were not sent in the steady state: those that may have changed something.
+RECORDED = 200
 
 
 def _not_running(*event: object) -> Any:
@@ -96,11 +99,12 @@ class Driver:
         self._handle: Callable[[Any, int], list[Action]] = _not_running
         self._deadline: Callable[[], int | None] = _never
         self._lanes: list[Lane] = []
+        self.recorded: deque[tuple[Lane, bytes]] = deque(maxlen=RECORDED)  # frames that somebody may play back
         self._classic: list[Lane] = []
         self._netstring: list[Lane] = []
         self._repeats: Callable[[Decoder, bytes, int], bool] = _not_running
         self._tick = Tick(0)
-        self._auth = Authenticator(world.options.keys, min(world.options.keys))
+        self._auth = Authenticator(world.options.keys, min(world.options.keys), strong=world.options.strong)
         self._waiting_events: list[Event] = []
         self._break_after: int | None = None
         self._inner_auth = world.options.inner_auth
@@ -168,7 +172,7 @@ class Driver:
             return
         for action in actions:
             if type(action) is Transmit:
-                self._transmit(action, now)
+                self._transmit(action, now, record=True)
             else:
                 self._obey(action, now)
                 if self.state != RUNNING:
@@ -178,7 +182,7 @@ class Driver:
             # the first instant at which this node's clock shows as much
             self.due = NEVER if due is None else -((self._offset - due << RATE_SHIFT) // self._rate)
 
-    def _transmit(self, action: Transmit, now: int) -> None:
+    def _transmit(self, action: Transmit, now: int, *, record: bool = False) -> None:
         """Encode, sign and send: together with `hear`, the way of every heartbeat."""
         message, priority = action.message, action.priority
         sent_at = self.world.now
@@ -187,10 +191,14 @@ class Driver:
             frame = encode(message, self._auth, "classic")
             for lane in self._classic:
                 taken |= lane.send(frame, priority, sent_at)
+                if record:
+                    self.recorded.append((lane, frame))
         if self._netstring:
             frame = encode(message, self._auth, "netstring", inner_auth=self._inner_auth)
             for lane in self._netstring:
                 taken |= lane.send(frame, priority, sent_at)
+                if record:
+                    self.recorded.append((lane, frame))
         if priority == STATUS:
             self.heartbeats += 1
             lease = self._lease

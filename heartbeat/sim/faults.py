@@ -10,17 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from heartbeat.core.settings import FAILBACK_OFF, FAILBACK_ON, MILLISECOND, SECOND, Group
+from heartbeat.core.settings import SECOND
 from heartbeat.sim.agents import TROUBLES
 from heartbeat.sim.driver import DOWN, RUNNING
+from heartbeat.sim.edits import EDITS, edited
 from heartbeat.sim.medium import Quality
-from heartbeat.sim.options import NAMES, address, make_settings
+from heartbeat.sim.options import make_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from heartbeat.core.settings import Resource
     from heartbeat.sim.medium import Lane
     from heartbeat.sim.node import Node
     from heartbeat.sim.options import Options
@@ -47,11 +47,11 @@ WEIGHTS = {
     "clock step": 1,
     "agent": 6,
     "command": 6,
+    "replay": 3,
     "edit": 3,
 }
 COMMANDS = ("standby", "takeover")
 SETS = ("all", "local", "foreign", "failback")
-EDITS = ("times", "failback", "add group", "remove group", "add resource", "remove resource", "prefer")
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,7 @@ DETAILS: dict[str, Callable[[Random], tuple[str, float]]] = {
     "old state": lambda random: ("", random.randrange(1, 5)),
     "agent": lambda random: (random.choice(TROUBLES), random.randrange(64)),
     "command": lambda random: (f"{random.choice(COMMANDS)} {random.choice(SETS)}", 0.0),
+    "replay": lambda random: ("", random.randrange(1, 60)),
     "edit": lambda random: (random.choice(EDITS), random.randrange(64)),
 }
 
@@ -151,6 +152,7 @@ class Faults:
             "agent": self._agent,
             "command": self._command,
             "edit": self._edit,
+            "replay": self._replay,
         }
         for fault in faults:
             world.at(fault.at_ns, self._strike, fault)
@@ -295,10 +297,24 @@ class Faults:
         node.request(*fault.what.split())
         return node.state == RUNNING
 
+    def _replay(self, fault: Fault) -> bool:
+        """Somebody plays back what a node has said, on the media on which they heard it: good signatures, old news."""
+        world, recorded = self._world, list(self._node(fault).recorded)
+        count = min(int(fault.value), len(recorded))
+        for number, (lane, frame) in enumerate(world.random.sample(recorded, count)):
+            world.at(world.now + fault.for_ns * number // count, self._play_back, (lane, frame))
+        return count > 0
+
+    def _play_back(self, told: tuple[Lane, bytes]) -> None:
+        lane, frame = told
+        lane.receiver.hear(lane, frame)
+
     def _edit(self, fault: Fault) -> bool:
         """The files are edited, and one daemon is told, or both, one after the other."""
         world = self._world
-        self._groups, self._changes = edited(self._groups, dict(self._changes), world.options, fault)
+        self._groups, self._changes = edited(
+            self._groups, dict(self._changes), world.options, fault.what, int(fault.value)
+        )
         first = world.random.randrange(2) if fault.node == BOTH else fault.node
         self.reload(world.nodes[first])
         if fault.node == BOTH:
@@ -310,45 +326,3 @@ class Faults:
         settings = make_settings(self._world.options, node.name, self._groups, **self._changes)
         self._world.admit(settings)
         node.reload(settings)
-
-
-def edited(
-    groups: tuple[Group, ...], changes: dict[str, int], options: Options, fault: Fault
-) -> tuple[tuple[Group, ...], dict[str, int]]:
-    """The files after one edit: groups, and what differs from the options' times."""
-    number = int(fault.value)
-    at = number % len(groups) if groups else 0
-    listed = list(groups)
-    if fault.what == "times":
-        factor = (50, 80, 120, 200)[number % 4]
-        for name in ("keepalive_ns", "deadtime_ns", "warntime_ns", "initdead_ns"):
-            base = getattr(options, name)
-            changes[name] = max(base * factor // 100 // MILLISECOND, 10) * MILLISECOND
-    elif fault.what == "failback":
-        changes["auto_failback"] = (FAILBACK_OFF, FAILBACK_ON)[number % 2]
-    elif fault.what == "add group" and len(listed) < 6:
-        added = address(100 + number)
-        if all(group.key != added.word for group in listed):
-            listed.append(Group(added.word, NAMES[number % 2], (added,)))
-    elif fault.what == "remove group" and len(listed) > 1:
-        del listed[at]
-    elif fault.what == "prefer" and listed:
-        group = listed[at]
-        other = NAMES[1 - NAMES.index(group.preferred)]
-        listed[at] = Group(group.key, other, group.resources)
-    elif listed:
-        everything = {resource for group in listed for resource in group.resources}
-        listed[at] = _resources_edited(listed[at], fault.what, number, everything)
-    return tuple(listed), changes
-
-
-def _resources_edited(group: Group, what: str, number: int, everything: set[Resource]) -> Group:
-    """The first resource stays: it names the group. No address is in two groups."""
-    resources = list(group.resources)
-    if what == "add resource":
-        added = address(180 + number)
-        if added not in everything:
-            resources.append(added)
-    elif what == "remove resource" and len(resources) > 1:
-        del resources[1 + number % (len(resources) - 1)]
-    return Group(group.key, group.preferred, resources)

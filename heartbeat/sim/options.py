@@ -74,6 +74,7 @@ class Options:
     restart_ns: int = 100 * MILLISECOND
     script_ns: int = 0
     inner_auth: bool = True
+    strong: bool = True
     reboot_on_stop_failure: bool = False
     duration_ns: int = LIFE_NS
     names: tuple[str, str] = NAMES
@@ -98,7 +99,8 @@ class Options:
         return [
             " ".join(f"{name} {value / SECOND:.4g}" for name, value in zip(names, times, strict=True))
             + f" auto_failback {FAILBACK_NAMES[self.auto_failback]}"
-            + f" signed with {self.keys[min(self.keys)][0]}",
+            + f" signed with {self.keys[min(self.keys)][0]}"
+            + (" and strongly" if self.strong else ""),
             *map(str, self.media),
             f"haresources: {groups}",
             f"clocks fast by {self.rates[0] / 1.048576:.0f} and {self.rates[1] / 1.048576:.0f} ppm, "
@@ -187,7 +189,7 @@ def draw(seed: int) -> Options:
     keepalive_ns = round(10 ** random.uniform(-1, 0.7) * 1000) * MILLISECOND
     deadtime_ns = keepalive_ns * random.randrange(300, 800) // 100 // MILLISECOND * MILLISECOND
     groups = draw_groups(random)
-    media = draw_media(random, keepalive_ns, 200 + 6 * len(groups))
+    media = draw_media(random, keepalive_ns, 300 + 6 * len(groups))
     method = random.choice(METHODS)
     return Options(
         seed=seed,
@@ -205,6 +207,7 @@ def draw(seed: int) -> Options:
         restart_ns=random.choice((20 * MILLISECOND, 100 * MILLISECOND, SECOND, 5 * SECOND)),
         script_ns=round(10 ** random.uniform(-2, 0.7) * 1000) * MILLISECOND,
         inner_auth=random.random() < 0.7,
+        strong=random.random() < 0.7,
         reboot_on_stop_failure=random.random() < 0.1,
         duration_ns=min(LIFE_NS, LIFE_HEARTBEATS // 2 * keepalive_ns),
     )
