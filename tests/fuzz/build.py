@@ -35,7 +35,7 @@ def build(mode: str, compiler: str | None = None) -> Path:
     environment = {**os.environ, "HEARTBEAT_BUILD": mode}
     if compiler:
         environment |= {"CC": compiler, "LDSHARED": f"{compiler} -shared"}
-    argv = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
+    argv = [sys.executable, "setup.py", "-q", "build_ext", "--inplace", "-j2"]
     done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"HEARTBEAT_BUILD={mode} does not compile:\n{done.stdout}{done.stderr}")

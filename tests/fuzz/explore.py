@@ -16,6 +16,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 # in place of this folder, whose files are no modules of their own
@@ -54,6 +55,7 @@ def child(argv: list[str]) -> None:
 def libfuzzer(name: str, *options: str) -> tuple[int, str]:
     """Exit code and output."""
     import atheris
+    from fuzz import files  # not in the child, where the program's modules are loaded with instruments
 
     failed = corpus.WORKING / "failed" / name
     failed.mkdir(parents=True, exist_ok=True)
@@ -68,7 +70,9 @@ def libfuzzer(name: str, *options: str) -> tuple[int, str]:
         }
     argv = [sys.executable, __file__, "--child", name, f"-artifact_prefix={failed}/", f"-rss_limit_mb={MEMORY_MIB}"]
     argv += [f"-timeout={LONGEST_S}", *options]
-    done = subprocess.run(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    with tempfile.TemporaryDirectory(prefix="hb-fuzz-", dir=files.PLACE) as folder:
+        environment[files.GIVEN] = folder
+        done = subprocess.run(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 

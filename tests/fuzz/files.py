@@ -20,12 +20,16 @@ SOUND = {
 UUID = b"u" * 16
 # a memory file system, where there is one: hundreds of files a second
 PLACE = "/dev/shm" if os.path.isdir("/dev/shm") else None
+# names one that somebody else makes and removes: a fuzzer ends its process without ceremony
+GIVEN = "HEARTBEAT_FUZZ_FOLDER"
 _folder: list[str] = []
 
 
 def folder() -> str:
     """One for the process, removed with it."""
-    if not _folder:
+    if not _folder and GIVEN in os.environ:
+        _folder.append(os.environ[GIVEN])
+    elif not _folder:
         _folder.append(tempfile.mkdtemp(prefix="hb-fuzz-", dir=PLACE))
         atexit.register(shutil.rmtree, _folder[0], ignore_errors=True)
     return _folder[0]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import mmap
+import os
 import sys
 import time
 import traceback
@@ -35,7 +36,7 @@ class Current:
     """A file that holds the input that is being run, whatever becomes of the process. Removed where all went well."""
 
     def __init__(self, name: str) -> None:
-        self.path = corpus.WORKING / "failed" / name / "current"
+        self.path = corpus.WORKING / "failed" / name / f"current-{os.getpid()}"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_bytes(bytes(ROOM))
         with self.path.open("r+b") as file:
