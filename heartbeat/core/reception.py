@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from heartbeat.core import bulletin, sequence
 from heartbeat.core.actions import CRIT, ERROR, INFO, WARN, Alarm, Remember
-from heartbeat.core.agreement import DIFFERENT_TIMES
 from heartbeat.core.membership import DEAD, INIT, QUARANTINED
 from heartbeat.core.outbox import NO_UUID
 
@@ -96,11 +95,11 @@ class Reception:
         if kind != "status":
             self._tally.add(WARN, f"message of {peer.name} from before its first proof of life ignored")
             return False
-        if seen is not None and not self._challenge.answered(seen):
+        # one that runs on another list of nodes may not know this one, and cannot answer: it lives all the same
+        agreed = seen is not None and seen.timing_digest == self._settings.timing_digest
+        if seen is not None and agreed and not self._challenge.answered(seen):
             self._answer(seen)
             self.unanswered = [f"{peer.name} speaks, but does not answer: does it hear this node?"]
-            if seen.timing_digest != self._settings.timing_digest:
-                self.unanswered.append(DIFFERENT_TIMES.format(peer.name))
             return False
         peer.proven = True
         self.unanswered = []

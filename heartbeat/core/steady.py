@@ -79,8 +79,17 @@ class Steady:
     def look(self, event: Event) -> None:
         """After an event that was taken the long way. Only a status can be repeated: it alone begins a steady time."""
         self._membership.repeat(False)
-        if isinstance(event, Message) and event.type == "status" and self._is():
-            self.peer = self._resources.other.peer
+        peer = self._resources.other.peer
+        # one that did not count, a recording for example, says nothing that could be repeated
+        if (
+            isinstance(event, Message)
+            and event.type == "status"
+            and peer is not None
+            and (event.source, event.generation) == (peer.name, peer.tracker.generation)
+            and event.sequence == peer.last_status_sequence
+            and self._is()
+        ):
+            self.peer = peer
             self._membership.repeat(True)
             self._repeated = [event.value(name) for name in REPEATED]
 
