@@ -1,11 +1,12 @@
 """Hand-overs, conflicts and refusals in corners that a pair seldom reaches."""
 
 import pytest
-from pair import CAESAR, JULIUS, SEED_GROUP, World
+from pair import CAESAR, JULIUS, SEED_GROUP, World, settings
 
-from _hbfast.codec import Decoder, encode
+from _hbfast.codec import Decoder, Message, encode
 from heartbeat.core.actions import Hold
-from heartbeat.core.events import Request
+from heartbeat.core.events import Reload, Request
+from heartbeat.core.settings import SECOND, Group, Resource
 
 KEY = SEED_GROUP.key
 UP = [resource.word for resource in SEED_GROUP.resources]
@@ -73,3 +74,80 @@ def test_a_second_wish_waits_for_the_first(world, node, verb):
     ok, text = world.nodes[node].replies[2]
     assert not ok
     assert "under way" in text or "busy" in text
+
+
+def test_a_promise_ends_when_the_giver_keeps_what_it_has(world):
+    """It never heard the promise, and has given up asking."""
+    julius, caesar = world.both()
+    world.drop = lambda sender, message, medium: message.get("info") == "other"
+    julius.tell(Request(1, "standby", "all"))
+    world.run(11)
+    assert julius.replies[1] == (False, "the other node did not answer in time")
+    assert caesar.view().stable is False
+    world.run(15)
+    assert (julius.up, caesar.up) == (UP, [])
+    assert julius.view().stable
+    assert caesar.view().stable
+    world.drop = None
+    assert world.ask(julius, "standby") == (True, "caesar has taken over")
+
+
+def test_what_the_node_that_prefers_it_did_not_take_is_left_to_it(world):
+    """It may be starting it in this moment; here it is not taken back. (It does not hear that nobody has it.)"""
+    caesar = world.boot(CAESAR, deadtime_ns=60 * SECOND)
+    world.run(40)
+    julius = world.boot(JULIUS, deadtime_ns=60 * SECOND)
+    world.run(20)
+    assert caesar.up == UP
+    world.drop = lambda sender, message, medium: message.get("info") == "done"
+    caesar.tell(Request(1, "standby", "all"))
+    world.run(0.1)
+    assert (julius.up, caesar.up) == ([], [])
+    julius.cluster._standby._end(False, "forgotten")
+    world.drop = lambda sender, message, medium: sender == CAESAR
+    runs = len(caesar.runs)
+    world.run(25)
+    world.drop = None
+    world.run(40)
+    assert (julius.up, caesar.up) == (UP, [])
+    assert caesar.runs[runs:] == []
+    assert caesar.replies[1] == (False, "the other node did not take over")
+
+
+def test_an_original_may_give_what_it_does_not_have(world):
+    """It says nothing of its groups; its words are followed, and nothing is started twice."""
+    julius = world.boot(JULIUS)
+    world.run(40)
+    assert julius.up == UP
+    runs = list(julius.runs)
+    said = {"src": CAESAR, "hg": "1f4", "ts": "5f3759df", "ttl": "3"}
+    steps = [{"t": "status", "st": "active", "dt": "3a98"}]
+    steps += [{"t": "ask_resources", "info": info, "rsc_hold": "all"} for info in ("me", "done")]
+    for number, step in enumerate(steps, 1):
+        fields = {**step, **said, "seq": f"{number:x}"}
+        julius.tell(received(Message([(name, 0, text.encode()) for name, text in fields.items()])))
+    assert julius.runs == runs
+    assert julius.up == UP
+    assert [message.get("info") for message in julius.sent if message.type == "ask_resources"] == ["other", "done"]
+
+
+@pytest.mark.xfail(strict=True, reason="resources.py arms no retry for a group that failed before settling")
+@pytest.mark.parametrize("alone", [False, True])
+def test_what_fails_before_the_node_has_settled_is_tried_again(world, alone):
+    """A group that a crashed run left, to which a reload adds a resource."""
+    late = Resource("late", "late")
+    after = {"groups": (Group(KEY, JULIUS, [*SEED_GROUP.resources, late]),)}
+    if not alone:
+        world.boot(CAESAR, **after)
+        world.run(6)
+        world.cut = {(CAESAR, JULIUS, "ttyS0"), (JULIUS, CAESAR, "ttyS0")}
+    julius = world.boot(JULIUS, adopted=[KEY])
+    julius.up = list(UP)
+    julius.failing = {("start", "late")}
+    julius.tell(Reload(settings(JULIUS, **after)))
+    world.run(1)
+    assert julius.view().groups[0].state == "failed"
+    julius.failing = set()
+    world.cut = set()
+    world.run(120)
+    assert sorted(word for node in world.nodes.values() for word in node.up) == sorted([*UP, "late"])

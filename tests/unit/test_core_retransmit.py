@@ -153,3 +153,23 @@ def test_a_request_without_a_range_is_counted(world, fields):
     julius.tell(request(world, julius, fields.get("firstseq", ""), fields.get("lastseq", "")))
     assert sent_again(julius) == []
     assert julius.view().counts == {"retransmission request of caesar without a valid range ignored": 1}
+
+
+def test_what_is_due_together_is_asked_for_together(world):
+    """After a pause, in which the instants of several requests have passed."""
+    julius, caesar = world.both()
+    world.run(1)
+    lost = lose(world, julius, 8)
+    world.drop = lambda sender, message, medium: message.type == "NS_rexmit"
+    while not missing(caesar):
+        world.run(0.001)
+    world.pause(CAESAR)
+    world.run(0.3)
+    world.wake(CAESAR)
+    before = len(asked(caesar))
+    world.run(0.001)
+    requests = [message for message in caesar.sent if message.type == "NS_rexmit"][before:]
+    assert [(int(each.get("firstseq")), int(each.get("lastseq"))) for each in requests] == [(lost[0], lost[-1])]
+    world.drop = None
+    world.run(1)
+    assert sorted(sent_again(julius)) == lost
