@@ -111,7 +111,7 @@ class Pump:
         # of the sender's number
         self._directions = (Direction(rate_bits_per_s), Direction(rate_bits_per_s))
         self._requests = requests
-        self._cut = False
+        self._cut = [False, False]
         self._damage_per_octet = 0.0
         self._random = random.Random(0)
         self._epoll = select.epoll()
@@ -122,8 +122,8 @@ class Pump:
         with contextlib.suppress(ConnectionError):
             while self._wait():
                 now = now_ns()
-                for direction in self._directions:
-                    direction.step(now, self._cut, self._damaged)
+                for direction, cut in zip(self._directions, self._cut, strict=True):
+                    direction.step(now, cut, self._damaged)
 
     def _wait(self) -> bool:
         deadlines = [at for at in (direction.deadline() for direction in self._directions) if at is not None]
@@ -149,8 +149,8 @@ class Pump:
                 self._plug(end, fds[0])
             case ["unplug", end]:
                 self._unplug(end)
-            case ["cut", cut]:
-                self._cut = cut
+            case ["cut", *ways]:
+                self._cut = ways
             case ["noise", damage_per_octet, seed]:
                 self._damage_per_octet = damage_per_octet
                 self._random.seed(seed)
@@ -233,11 +233,12 @@ class Cable:
             )  # fmt: skip
         self.counters()  # answered: it runs
 
-    def cut(self) -> None:
-        self.request("cut", True)
+    def cut(self, end: int | None = None) -> None:
+        """end: only what this one sends is lost."""
+        self.request("cut", end in (None, 0), end in (None, 1))
 
     def join(self) -> None:
-        self.request("cut", False)
+        self.request("cut", False, False)
 
     def noise(self, damage_per_octet: float, seed: int) -> None:
         """From now on each octet is replaced by a random one with this probability; 0 ends it."""

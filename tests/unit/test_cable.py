@@ -111,6 +111,20 @@ def test_cut_and_joined(line: Line) -> None:
     assert (line.read(1, 5), line.read(0, 4)) == (b"there", b"back")
 
 
+@pytest.mark.parametrize("end", [0, 1])
+def test_cut_one_way_until_joined(line: Line, end: int) -> None:
+    line.cable.cut(end)
+    line.write(end, b"lost")
+    line.write(1 - end, b"there")
+    assert line.read(end, 5) == b"there"
+    line.idle()
+    lost = [way.lost for way in line.cable.counters()]
+    assert (lost[end], lost[1 - end]) == (4, 0)
+    line.cable.join()
+    line.write(end, b"back")
+    assert line.read(1 - end, 4) == b"back"
+
+
 def test_a_cut_loses_what_is_on_the_line(line: Line) -> None:
     octets = bytes(range(250)) * 8
     line.write(0, octets)

@@ -1,0 +1,223 @@
+"""The stage on which daemons are mistreated: a pair on a serial cable and on Ethernet, an audit, and small disks.
+
+Each node keeps its state on a disk of its own of DISK_OCTETS, and its wall clock is `wallclock.c`'s, which can be set
+without touching the machine's. `up` mends whatever a fault has left behind, with an operator's means.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import random
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+
+from system.audit import Audit
+from system.links import Links, Way
+from system.play import LAN, WAN, Pair, now_ns, seed, until
+
+from heartbeat.demo.cable import Cable
+from heartbeat.demo.world import World
+
+BAUD = 115200
+KEEPALIVE_MS, DEADTIME_MS, INITDEAD_MS = 100, 500, 1500
+DEADTIME_S = DEADTIME_MS / 1000
+PATIENCE_S = 20.0
+DISK_OCTETS = 1 << 20
+CARDS = ("eth0", "eth1")
+MEDIA = ("serial", "eth0")
+HARESOURCES = f"julius IPaddr::{LAN} IPaddr::{WAN}\n"
+HA_CF = f"""\
+baud {BAUD}
+serial {seed.SERIAL_PORT}
+ucast eth0 10.0.0.2
+ucast eth0 10.0.0.3
+auto_failback off
+node julius
+node caesar
+keepalive {KEEPALIVE_MS}ms
+deadtime {DEADTIME_MS}ms
+warntime {DEADTIME_MS * 3 // 5}ms
+initdead {INITDEAD_MS}ms
+"""
+
+
+class _World(World):
+    """Its cables have the rate that HA_CF says."""
+
+    def cable(self, baud: int = BAUD) -> Cable:
+        return super().cable(baud)
+
+
+@cache
+def _wallclock() -> str:
+    """The compiled library; it lives as long as this process."""
+    folder = tempfile.TemporaryDirectory(prefix="heartbeat-wallclock-")
+    _KEPT.append(folder)
+    source, library = Path(__file__).with_name("wallclock.c"), Path(folder.name, "wallclock.so")
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-Wall", "-o", library, source, "-ldl"], check=True)
+    return str(library)
+
+
+_KEPT: list[tempfile.TemporaryDirectory[str]] = []
+
+
+class Stage(Pair):
+    """Both nodes are on when it is entered. haresources, ha_cf: the operator's; asked: (on the lan, on the wan), the
+    addresses that the audit asks for, each interval_ns."""
+
+    def __init__(self, world: World, *, haresources=HARESOURCES, ha_cf=HA_CF, asked=None, interval_ns=None) -> None:
+        super().__init__(world, seed.Files(ha_cf=ha_cf, haresources=haresources))
+        self.links = Links(world)
+        self.dice = random.Random(now_ns())
+        self._audited = {} if asked is None else {"addresses": asked}
+        if interval_ns is not None:
+            self._audited["interval_ns"] = interval_ns
+        self._clocks = {node.name: _Offset(world.folder / f"{node.name}.clock") for node in self.nodes}
+        self.audit: Audit | None = None
+        self.excused: list[tuple[int, int]] = []  # see faults.attempt
+
+    def start(self, node) -> None:
+        node.environment["HEARTBEAT_TEST_WALLCLOCK"] = self._clocks[node.name].path
+        self._wrapper = ("env", f"LD_PRELOAD={_wallclock()}")
+        super().start(node)
+
+    def power_on(self, node) -> None:
+        self.world.power_on(node)
+        disk = ["mount", "-t", "tmpfs", "-o", f"size={DISK_OCTETS},mode=0755", "none", str(node.state_folder)]
+        assert node.run(disk).returncode == 0
+
+    def up(self) -> None:
+        """Both run, all is settled, one of them holds everything, and the audit asks."""
+        for node in self.nodes:
+            if not node.on:
+                self.power_on(node)
+                if self.audit is not None:
+                    self.audit.echo(node)
+            if node.daemon is not None and node.daemon.poll() is not None:
+                node.daemon = None
+            if node.daemon is None:
+                self.start(node)
+        until(self.settled_down, PATIENCE_S, "both stable, all links up, one holds")
+        if self.audit is not None and self.audit.worn:
+            self.audit.close()
+            self.audit = None
+        if self.audit is None:
+            self.audit = Audit(self, **self._audited)
+
+    def settled_down(self) -> bool:
+        """Do both daemons call it stable, and does one kernel alone have the addresses?"""
+        return self.stable() and self.holder() is not None and self.links_up()
+
+    def links_up(self) -> bool:
+        return all(
+            set(((node.status() or {}).get("nodes") or {}).get(self.peer(node).name, {}).get("links", {}).values())
+            == {"up"}
+            for node in self.nodes
+        )
+
+    def holding(self):
+        return self.world.nodes[self.holder()]
+
+    def standing_by(self):
+        return self.peer(self.holding())
+
+    # what is done to them
+
+    def pid(self, node) -> int:
+        """Of the daemon: `env` has become it."""
+        pid = node.pid_of(node.daemon)
+        assert pid is not None
+        return pid
+
+    def kill(self, node) -> int:
+        """kill -9 of the daemon and of all that it has started. Answers the instant."""
+        pids = [pid for pid, line in node.processes().items() if any("heartbeat" in word for word in line)]
+        pids = [pid for pid in pids if pid == self.pid(node) or _ours(pid)]
+        at_ns = now_ns()
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        node.daemon.wait()
+        node.daemon = None
+        return at_ns
+
+    def taken_over(self, node) -> None:
+        """Until its kernel has the addresses."""
+        until(lambda: self.held()[node.name] == len(self.site.addresses), PATIENCE_S, f"{node.name} takes over")
+
+    def ways(self, card: str, *sources) -> list[Way]:
+        """From these nodes, both where none is named, to the other."""
+        return [Way(node, self.peer(node), card) for node in sources or self.nodes]
+
+    def end_of(self, node) -> int:
+        """Which of the cable's ends it has."""
+        return self.nodes.index(node)
+
+    def step_clock(self, node, seconds: float) -> None:
+        """Its daemon's wall clock, from now on, against the machine's."""
+        self._clocks[node.name].set(seconds)
+
+    def memory_kb(self, node) -> int:
+        """What of the daemon is in memory."""
+        for line in Path(f"/proc/{self.pid(node)}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        return 0
+
+    def cpu_s(self, node) -> float:
+        """What the daemon has used of the processors so far."""
+        fields = Path(f"/proc/{self.pid(node)}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def close(self) -> None:
+        self.links.close()
+        if self.audit is not None:
+            self.audit.close()
+
+
+def _ours(pid: int) -> bool:
+    """Started by a daemon or one itself: no program of the world's."""
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return b"heartbeat.cli" in words or any(word.endswith((b"persist.py", b"journalfile.py")) for word in words)
+    return False
+
+
+class _Offset:
+    """The file in which `wallclock.c` looks: nanoseconds, against the machine's clock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+        path.write_bytes(bytes(8))
+        with path.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), 8)
+
+    def set(self, seconds: float) -> None:
+        self._map[:] = struct.pack("=q", round(seconds * 1_000_000_000))
+
+
+@contextlib.contextmanager
+def stage(**options):
+    """A pair that is up. Where something fails, the logs of both are shown."""
+    with _World() as world:
+        made = Stage(world, **options)
+        try:
+            made.up()
+            yield made
+        except BaseException:
+            for node in made.nodes:
+                print(f"--- log of {node.name}\n{node.log()[-20000:]}")
+            raise
+        finally:
+            made.close()
+
+
+def pause(seconds: float) -> None:
+    time.sleep(seconds)
