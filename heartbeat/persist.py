@@ -2,8 +2,9 @@
 
 The files are the original's (names, octets, modes), so that a node can go from one program to the other and back; but
 for `peers`, which it does not have. A file is replaced whole or not at all: written beside, synced, renamed, and its
-directory synced. Everything here runs at start and at exit, never while the node beats, so it may wait for the disk.
-(`peers` changes in between; then this file runs as a program of its own, PATH CONTENT, started by heartbeat.peers.)
+directory synced; only on a disk that is full is the generation written where it stands. Everything here runs at start
+and at exit, never while the node beats, so it may wait for the disk. (`peers` changes in between; then this file runs
+as a program of its own, PATH CONTENT, started by heartbeat.peers.)
 
 All functions raise OSError where a file cannot be read or written, but for one that is absent.
 """
@@ -86,6 +87,33 @@ def _replace(path: str, content: bytes, mode: int = 0o644) -> None:
         os.close(directory)
 
 
+def _replace_in_any_case(path: str, content: bytes) -> None:
+    """As `_replace`; where the disk is full, in the place of the old content, which must have as many octets.
+
+    That needs no room, but a power failure just then leaves a damaged file.
+    """
+    try:
+        _replace(path, content)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not _overwritten(path, content):
+            raise
+
+
+def _overwritten(path: str, content: bytes) -> bool:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        if os.fstat(fd).st_size != len(content):
+            return False
+        written = os.pwrite(fd, content, 0)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    return written == len(content)
+
+
 def _stored_generation(path: str, warn: Callable[[str], None]) -> int | None:
     content = _read(path, 64)
     if content is None:
@@ -128,7 +156,8 @@ def next_generation(
         last = _stored_generation(path, warn)
         generation = (wall_s if last is None else last) + 1
     if path:
-        _replace(path, b"%*d\n" % (GENERATION_COLUMNS, generation))
+        # a node that crashed may start again though its disk is full
+        _replace_in_any_case(path, b"%*d\n" % (GENERATION_COLUMNS, generation))
     return generation
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
 import random
@@ -95,6 +96,31 @@ def test_a_write_that_fails_leaves_the_old_number(directory):
         resource.setrlimit(resource.RLIMIT_FSIZE, after)
         signal.signal(signal.SIGXFSZ, before)
     assert content(f"{directory}/hb_generation") == b"     1795000001\n"
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """No new octet of a file finds room; what is overwritten does."""
+
+    def write(fd, octets):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(persist.os, "write", write)
+
+
+def test_on_a_full_disk_each_start_still_counts_on(directory, full_disk):
+    put(f"{directory}/hb_generation", b"     1795000001\n")
+    assert persist.next_generation(directory, "file", 0) == 1795000002
+    assert persist.next_generation(directory, "file", WALL_S * 2) == 1795000003
+    assert content(f"{directory}/hb_generation") == b"     1795000003\n"
+
+
+@pytest.mark.parametrize("there", [None, b"", b"17950", b"x" * 17])
+def test_on_a_full_disk_nothing_is_begun(directory, full_disk, there):
+    if there is not None:
+        put(f"{directory}/hb_generation", there)
+    with pytest.raises(OSError, match="No space left"):
+        persist.next_generation(directory, "file", WALL_S)
 
 
 # uuid
