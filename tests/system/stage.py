@@ -30,6 +30,7 @@ KEEPALIVE_MS, DEADTIME_MS, INITDEAD_MS = 100, 500, 1500
 DEADTIME_S = DEADTIME_MS / 1000
 PATIENCE_S = 20.0
 DISK_OCTETS = 1 << 20
+LONG = os.environ.get("HEARTBEAT_TEST_LONG") == "1"
 CARDS = ("eth0", "eth1")
 MEDIA = ("serial", "eth0")
 HARESOURCES = f"julius IPaddr::{LAN} IPaddr::{WAN}\n"
@@ -163,6 +164,15 @@ class Stage(Pair):
     def step_clock(self, node, seconds: float) -> None:
         """Its daemon's wall clock, from now on, against the machine's."""
         self._clocks[node.name].set(seconds)
+
+    def sees_clock(self, node) -> float:
+        """By how many seconds the stamps of its daemon's log differ from the machine's clock."""
+        node.ask("reload")  # it writes a line
+        said = time.strptime(node.log().splitlines()[-1][:15], "%b %d %H:%M:%S")
+        now = time.localtime()
+        day_s = 86400
+        seconds = (said.tm_hour - now.tm_hour) * 3600 + (said.tm_min - now.tm_min) * 60 + said.tm_sec - now.tm_sec
+        return (seconds + day_s / 2) % day_s - day_s / 2
 
     def memory_kb(self, node) -> int:
         """What of the daemon is in memory."""
