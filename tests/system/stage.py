@@ -1,23 +1,19 @@
 """The stage on which daemons are mistreated: a pair on a serial cable and on Ethernet, an audit, and small disks.
 
-Each node keeps its state on a disk of its own of DISK_OCTETS, and its wall clock is `wallclock.c`'s, which can be set
+Each node keeps its state on a disk of its own of DISK_OCTETS, and its wall clock is `wallclock`'s, which can be set
 without touching the machine's. `up` mends whatever a fault has left behind, with an operator's means.
 """
 
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 import random
 import signal
-import struct
-import subprocess
-import tempfile
 import time
-from functools import cache
 from pathlib import Path
 
+from system import wallclock
 from system.audit import Audit
 from system.links import Links, Way
 from system.play import LAN, WAN, Pair, now_ns, seed, until
@@ -56,19 +52,6 @@ class _World(World):
         return super().cable(baud)
 
 
-@cache
-def _wallclock() -> str:
-    """The compiled library; it lives as long as this process."""
-    folder = tempfile.TemporaryDirectory(prefix="heartbeat-wallclock-")
-    _KEPT.append(folder)
-    source, library = Path(__file__).with_name("wallclock.c"), Path(folder.name, "wallclock.so")
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-Wall", "-o", library, source, "-ldl"], check=True)
-    return str(library)
-
-
-_KEPT: list[tempfile.TemporaryDirectory[str]] = []
-
-
 class Stage(Pair):
     """Both nodes are on when it is entered. haresources, ha_cf: the operator's; asked: (on the lan, on the wan), the
     addresses that the audit asks for, each interval_ns."""
@@ -80,13 +63,13 @@ class Stage(Pair):
         self._audited = {} if asked is None else {"addresses": asked}
         if interval_ns is not None:
             self._audited["interval_ns"] = interval_ns
-        self._clocks = {node.name: _Offset(world.folder / f"{node.name}.clock") for node in self.nodes}
+        self._clocks = {node.name: wallclock.Offset(world.folder / f"{node.name}.clock") for node in self.nodes}
         self.audit: Audit | None = None
         self.excused: list[tuple[int, int]] = []  # see faults.attempt
 
     def start(self, node) -> None:
-        node.environment["HEARTBEAT_TEST_WALLCLOCK"] = self._clocks[node.name].path
-        self._wrapper = ("env", f"LD_PRELOAD={_wallclock()}")
+        node.environment[wallclock.VARIABLE] = self._clocks[node.name].path
+        self._wrapper = ("env", f"LD_PRELOAD={wallclock.library()}")
         super().start(node)
 
     def power_on(self, node) -> None:
@@ -198,19 +181,6 @@ def _ours(pid: int) -> bool:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         return b"heartbeat.cli" in words or any(word.endswith((b"persist.py", b"journalfile.py")) for word in words)
     return False
-
-
-class _Offset:
-    """The file in which `wallclock.c` looks: nanoseconds, against the machine's clock."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = str(path)
-        path.write_bytes(bytes(8))
-        with path.open("r+b") as file:
-            self._map = mmap.mmap(file.fileno(), 8)
-
-    def set(self, seconds: float) -> None:
-        self._map[:] = struct.pack("=q", round(seconds * 1_000_000_000))
 
 
 @contextlib.contextmanager

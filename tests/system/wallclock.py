@@ -1,7 +1,20 @@
-/* A wall clock that tests can step without touching the machine's: to be preloaded into a daemon.
- *
- * HEARTBEAT_TEST_WALLCLOCK names a file of eight octets, the offset in nanoseconds; it is mapped at the start and obeyed
- * at each look at the clock. Only wall time is changed: whatever measures intervals by another clock sees nothing. */
+"""A wall clock that tests can step without touching the machine's: a library to be preloaded into a daemon.
+
+HEARTBEAT_TEST_WALLCLOCK names a file of eight octets, the offset in nanoseconds; it is mapped at the start and obeyed at
+each look at the clock. Only wall time is changed: whatever measures intervals by another clock sees nothing.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+VARIABLE = "HEARTBEAT_TEST_WALLCLOCK"
+_SOURCE = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -63,3 +76,29 @@ int gettimeofday(struct timeval *restrict at, void *restrict zone)
     at->tv_usec = now.tv_nsec / 1000;
     return 0;
 }
+"""
+# The library lives as long as this process.
+_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
+
+
+@cache
+def library() -> str:
+    """Its path, compiled when it is first needed. subprocess.CalledProcessError."""
+    _FOLDERS.append(tempfile.TemporaryDirectory(prefix="heartbeat-wallclock-"))
+    made = Path(_FOLDERS[-1].name, "wallclock.so")
+    argv = ["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-x", "c", "-o", str(made), "-", "-ldl"]
+    subprocess.run(argv, input=_SOURCE, text=True, check=True)
+    return str(made)
+
+
+class Offset:
+    """The file in which the library looks."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+        path.write_bytes(bytes(8))
+        with path.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), 8)
+
+    def set(self, seconds: float) -> None:
+        self._map[:] = struct.pack("=q", round(seconds * 1_000_000_000))
