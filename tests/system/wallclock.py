@@ -1,7 +1,7 @@
 """A wall clock that tests can step without touching the machine's: a library to be preloaded into a daemon.
 
-HEARTBEAT_TEST_WALLCLOCK names a file of eight octets, the offset in nanoseconds; it is mapped at the start and obeyed at
-each look at the clock. Only wall time is changed: whatever measures intervals by another clock sees nothing.
+HEARTBEAT_TEST_WALLCLOCK names a file of eight octets, the offset in nanoseconds; it is mapped at the start and obeyed
+at each look at the clock. Only wall time is changed: whatever measures intervals by another clock sees nothing.
 """
 
 from __future__ import annotations
