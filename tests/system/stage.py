@@ -53,11 +53,14 @@ class _World(World):
 
 
 class Stage(Pair):
-    """Both nodes are on when it is entered. haresources, ha_cf: the operator's; asked: (on the lan, on the wan), the
-    addresses that the audit asks for, each interval_ns."""
+    """haresources, ha_cf: the operator's; virtual: the addresses in them; asked: (on the lan, on the wan), those that
+    the audit asks for, each interval_ns."""
 
-    def __init__(self, world: World, *, haresources=HARESOURCES, ha_cf=HA_CF, asked=None, interval_ns=None) -> None:
+    def __init__(
+        self, world: World, *, haresources=HARESOURCES, ha_cf=HA_CF, virtual=(LAN, WAN), asked=None, interval_ns=None
+    ) -> None:
         super().__init__(world, seed.Files(ha_cf=ha_cf, haresources=haresources))
+        self.virtual = frozenset(virtual)
         self.links = Links(world)
         self.dice = random.Random(now_ns())
         self._audited = {} if asked is None else {"addresses": asked}
@@ -88,12 +91,23 @@ class Stage(Pair):
                 node.daemon = None
             if node.daemon is None:
                 self.start(node)
+        until(lambda: self.stable() and self.links_up(), PATIENCE_S, "both stable, all links up")
+        if self.holder() is None and all(self.held().values()):
+            self.nodes[0].command("hb_takeover")  # a start that failed has divided the groups
         until(self.settled_down, PATIENCE_S, "both stable, all links up, one holds")
         if self.audit is not None and self.audit.worn:
             self.audit.close()
             self.audit = None
         if self.audit is None:
             self.audit = Audit(self, **self._audited)
+
+    def held(self) -> dict[str, int]:
+        found = {node.name: {address.partition("/")[0] for address in node.addresses()} for node in self.nodes}
+        return {name: len(self.virtual & addresses) for name, addresses in found.items()}
+
+    def holder(self) -> str | None:
+        held = self.held()
+        return next((name for name, count in held.items() if count == sum(held.values()) == len(self.virtual)), None)
 
     def settled_down(self) -> bool:
         """Do both daemons call it stable, and does one kernel alone have the addresses?"""
@@ -134,7 +148,7 @@ class Stage(Pair):
 
     def taken_over(self, node) -> None:
         """Until its kernel has the addresses."""
-        until(lambda: self.held()[node.name] == len(self.site.addresses), PATIENCE_S, f"{node.name} takes over")
+        until(lambda: self.held()[node.name] == len(self.virtual), PATIENCE_S, f"{node.name} takes over")
 
     def ways(self, card: str, *sources) -> list[Way]:
         """From these nodes, both where none is named, to the other."""
@@ -184,11 +198,13 @@ def _ours(pid: int) -> bool:
 
 
 @contextlib.contextmanager
-def stage(**options):
-    """A pair that is up. Where something fails, the logs of both are shown."""
-    with _World() as world:
+def stage(prepare=None, *, divisor: int = 1, **options):
+    """A pair that is up; prepare(stage) before its nodes are on. Where something fails, the logs of both are shown."""
+    with _World(divisor) as world:
         made = Stage(world, **options)
         try:
+            if prepare is not None:
+                prepare(made)
             made.up()
             yield made
         except BaseException:

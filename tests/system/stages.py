@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
-from system.stage import Stage, stage
-
-MAKERS = {"pair": stage}
+from system.faults_groups import MAKERS
+from system.stage import Stage
 
 
 class Stages:
