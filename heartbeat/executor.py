@@ -129,9 +129,8 @@ class Executor:
         # what a removed resource still needs to be stopped with
         for resource, agent in known.items():
             self._agents.setdefault(resource, agent)
-        self._alarms.configure(
-            config.groups, {**self._environment, "HA_mailserver": config.mailserver}, config.divisor
-        )  # fmt: skip
+        mailing = {**self._environment, "HA_mailserver": config.mailserver}
+        self._alarms.configure(config.groups, mailing, config.divisor)
         self._settings = config.settings(bytes(16))
         self._guard()
 
@@ -205,7 +204,7 @@ class Executor:
         self._held.read()
         now = self._loop.now()
         last_ns = self._sign.last_ns
-        peer_dead = last_ns is not None and self._sign.was_alone and now - last_ns < self._settings.initdead_ns // 2
+        peer_dead = last_ns is not None and self._sign.was_alone and now - last_ns < self._settings.alone_ns
         # a peer that has been dead all the while has taken nothing, whether the leases still run or not
         surviving = self.lease.survivors(self._held.begun)
         adopted = {

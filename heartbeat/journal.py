@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from _hbfast.codec import Decoder
     from heartbeat.core.actions import Action
-    from heartbeat.core.cluster import Cluster, Event
+    from heartbeat.core.cluster import Cluster
+    from heartbeat.core.events import Event
 
 # octets of each of the two buffers: 900 statuses of a slow line, more than an hour at a keepalive of 5 s; at a
 # keepalive of 100 ms on two media half a minute

@@ -87,9 +87,8 @@ class Lease:
         """groups: key → addresses on interfaces that are known; interfaces: name → index."""
         lease_ns = self._lease_ns = settings.lease_ns
         self._deadtime_ns = settings.deadtime_ns
-        self._grant_ns = max(lease_ns - settings.keepalive_ns, lease_ns // 2)
-        # what may pass between looking at the clock and a renewal or grant: half of the margin that is left then
-        self._slack_ns = max(settings.deadtime_ns - lease_ns, MILLISECOND) // 2
+        self._grant_ns = settings.grant_ns
+        self._slack_ns = settings.lease_slack_ns
         self._unnamed = [name for name in interfaces if not gate.may_be_named(name)]
         self._gate.configure(
             {key: addresses for key, addresses in groups.items() if addresses},

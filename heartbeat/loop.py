@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from heartbeat.core.cluster import Event
+    from heartbeat.core.events import Event
     from heartbeat.log import Log
 
 

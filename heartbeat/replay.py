@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any, TextIO
 
     from heartbeat.core.actions import Action
-    from heartbeat.core.cluster import Event
+    from heartbeat.core.events import Event
     from heartbeat.journalfile import Line
 
 SECOND = 1_000_000_000

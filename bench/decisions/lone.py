@@ -50,6 +50,18 @@ def pair(seed: int, initdead_s: float = INITDEAD_S) -> Pair:
     return Pair(keepalive_s=1, deadtime_s=DEADTIME_S, warntime_s=3, initdead_s=initdead_s, seed=seed, media=ETHERNETS)
 
 
+def without_media(play: Pair, random: Random) -> tuple[float, float]:
+    """julius' interfaces are gone for a while. (two holders, none), seconds."""
+    play.watch.begin()
+    for name in ETHERNETS:
+        play.node("julius").lose_medium(name)
+    play.run(random.uniform(10, 60))
+    for name in ETHERNETS:
+        play.node("julius").regain_medium(name)
+    play.run(INITDEAD_S)
+    return play.two_s, play.none_s
+
+
 def unplugged(seed: int) -> tuple[float, float]:
     """The peer dies; then the holder's interfaces are gone for a while. (two holders, none), seconds."""
     random = Random(f"{seed} lone")
@@ -57,14 +69,7 @@ def unplugged(seed: int) -> tuple[float, float]:
     play.settle()
     play.power_off("caesar")
     play.run(2 * DEADTIME_S)
-    play.watch.begin()
-    for name in ETHERNETS:
-        play.node("julius").lose_medium(name)
-    play.run(random.uniform(10, 60))
-    for name in ETHERNETS:
-        play.node("julius").regain_medium(name)
-    play.run(INITDEAD_S)
-    return play.two_s, play.none_s
+    return without_media(play, random)
 
 
 def unplugged_alive(seed: int) -> tuple[float, float]:
@@ -72,14 +77,7 @@ def unplugged_alive(seed: int) -> tuple[float, float]:
     random = Random(f"{seed} lone")
     play = pair(seed)
     play.settle()
-    play.watch.begin()
-    for name in ETHERNETS:
-        play.node("julius").lose_medium(name)
-    play.run(random.uniform(10, 60))
-    for name in ETHERNETS:
-        play.node("julius").regain_medium(name)
-    play.run(INITDEAD_S)
-    return play.two_s, play.none_s
+    return without_media(play, random)
 
 
 def boots(lives: int, initdead_s: float, *, peer: bool) -> list[tuple[float, float]]:

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from heartbeat.core.outbox import Outbox
     from heartbeat.core.settings import Settings
 
-DIFFERENT_TIMES = "ha.cf on {} has other times or nodes: make them the same and reload"
-
 
 class Agreement:
     """warnings: of the peer's newest status; a new one is also noted."""
@@ -46,5 +44,5 @@ class Agreement:
         if seen.resources_digest != self._settings.resources_digest:
             found.append(f"haresources differs from {peer.name}'s: make them the same and reload")
         if seen.timing_digest != self._settings.timing_digest:
-            found.append(DIFFERENT_TIMES.format(peer.name))
+            found.append(f"ha.cf on {peer.name} has other times or nodes: make them the same and reload")
         return found

@@ -29,10 +29,9 @@ if TYPE_CHECKING:
 
     from _hbfast.codec import Decoder
     from heartbeat.core.actions import Action
+    from heartbeat.core.events import Event
     from heartbeat.core.group import GroupMachine
     from heartbeat.core.settings import Settings
-
-    Event = Message | Tick | MediumUp | MediumDown | AgentExited | LeaseLapsed | Request | Reload
 
 # a peer's group, as its bulletin's letter says
 PEER_STATES = {"s": "starting", "h": "held", "p": "stopping", "f": "failed", "l": "held"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _hbfast.codec import Message
     from heartbeat.core.settings import Settings
 
 
@@ -75,3 +76,7 @@ class Reload:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+
+
+if TYPE_CHECKING:
+    Event = Message | Tick | MediumUp | MediumDown | AgentExited | LeaseLapsed | Request | Reload

@@ -102,11 +102,14 @@ class Healing:
         seen = self._resources.other.bulletin
         if seen is None:
             return
-        if self._first and seen.resources_digest != self._resources.settings.resources_digest:
+        if self._first and not self._agreed(seen):
             for machine in waited:  # each file prefers the other node
                 self._keep(machine.settings.key, machine)
         else:
             self._yield(waited)
+
+    def _agreed(self, seen: Bulletin) -> bool:
+        return seen.resources_digest == self._resources.settings.resources_digest
 
     @property
     def _first(self) -> bool:
@@ -119,7 +122,7 @@ class Healing:
         adopted: list[GroupMachine] = []
         busy = self._resources.handing_over() or self._resources.retiring
         unclaimed = [] if busy else self._resources.unclaimed(seen)
-        agreed = seen.resources_digest == self._resources.settings.resources_digest
+        agreed = self._agreed(seen)
         for machine in self._resources.groups.values():
             mine = self._resources.local(machine) if agreed else self._first
             if machine.claimed or machine.moving or machine not in unclaimed or not mine:

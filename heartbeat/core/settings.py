@@ -78,15 +78,17 @@ class Settings:
 
     resources_digest, timing_digest: eight hex digits each over the normalised haresources and over the times and node
     list of ha.cf; two nodes whose digests differ run on different files.
-    lease_ns: how long this node answers for a group's addresses after the last sign of life that it sent.
+    lease_ns: how long this node answers for a group's addresses after the last sign of life that it sent. grant_ns: the
+    same for what is granted between two of them. lease_slack_ns: what may pass between a look at the clock and either,
+    half of the margin. alone_ns: for so long a run that had found the peer dead may be continued by the next one.
     strong_required: a message without the strong signature (docs/protocol.md) is nobody's.
     divisor: all times, the core's own constants too, run this many times faster (1 for operators).
     """
 
     __slots__ = (
-        "auto_failback", "deadtime_ns", "divisor", "failback_delay_ns", "groups", "hopfudge", "initdead_ns",
-        "keepalive_ns", "lease_ns", "max_rexmit_delay_ns", "media", "node", "nodes", "reboot_on_stop_failure",
-        "resources_digest", "strong_required", "timing_digest", "uuid", "warntime_ns",
+        "alone_ns", "auto_failback", "deadtime_ns", "divisor", "failback_delay_ns", "grant_ns", "groups", "hopfudge",
+        "initdead_ns", "keepalive_ns", "lease_ns", "lease_slack_ns", "max_rexmit_delay_ns", "media", "node", "nodes",
+        "reboot_on_stop_failure", "resources_digest", "strong_required", "timing_digest", "uuid", "warntime_ns",
     )  # fmt: skip
 
     def __init__(
@@ -131,3 +133,6 @@ class Settings:
         self.divisor = divisor
         margin_ns = max(deadtime_ns // LEASE_MARGIN_PART, LEASE_MARGIN_LEAST_NS)
         self.lease_ns = max(deadtime_ns - margin_ns, MILLISECOND)
+        self.grant_ns = max(self.lease_ns - keepalive_ns, self.lease_ns // 2)
+        self.lease_slack_ns = max(deadtime_ns - self.lease_ns, MILLISECOND) // 2
+        self.alone_ns = initdead_ns // 2

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from _hbfast.codec import Message, Repetition
 from heartbeat.core import bulletin, group, resources
-from heartbeat.core.events import Tick
 from heartbeat.core.lease import RUNNING
 from heartbeat.core.membership import ACTIVE
 from heartbeat.core.settings import FAILBACK_OFF
@@ -19,7 +18,7 @@ from heartbeat.core.standby import IDLE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from heartbeat.core.challenge import Challenge
-    from heartbeat.core.events import AgentExited, LeaseLapsed, MediumDown, MediumUp, Reload, Request
+    from heartbeat.core.events import Event
     from heartbeat.core.group import GroupMachine
     from heartbeat.core.lease import Lease
     from heartbeat.core.membership import Membership, Peer
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from heartbeat.core.retransmit import Retransmit
     from heartbeat.core.standby import Standby
     from heartbeat.core.timers import Timers
-
-    Event = Message | Tick | MediumUp | MediumDown | AgentExited | LeaseLapsed | Request | Reload
 
 # what every status of a steady peer must say again
 REPEATED = ("st", "dt", bulletin.FIELD, "srcuuid")
@@ -79,15 +76,16 @@ class Steady:
     def look(self, event: Event) -> None:
         """After an event that was taken the long way. Only a status can be repeated: it alone begins a steady time."""
         self._membership.repeat(False)
-        peer = self._resources.other.peer
+        peer, seen = self._resources.other.peer, self._resources.other.bulletin
         # one that did not count, a recording for example, says nothing that could be repeated
         if (
             isinstance(event, Message)
             and event.type == "status"
             and peer is not None
+            and seen is not None
             and (event.source, event.generation) == (peer.name, peer.tracker.generation)
             and event.sequence == peer.last_status_sequence
-            and self._is()
+            and self._is(peer, seen)
         ):
             self.peer = peer
             self._membership.repeat(True)
@@ -100,12 +98,10 @@ class Steady:
         self.repetition.forget()
         self._membership.repeat(False)
 
-    def _is(self) -> bool:
-        peer, seen, held = self._resources.other.peer, self._resources.other.bulletin, self._resources
+    def _is(self, peer: Peer, seen: bulletin.Bulletin) -> bool:
+        held = self._resources
         return (
-            peer is not None
-            and seen is not None
-            and peer.proven
+            peer.proven
             and held.other.ready
             and self._membership.local.state == ACTIVE
             and held.state == resources.SETTLED

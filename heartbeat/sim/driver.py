@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from heartbeat.core.actions import Action
-    from heartbeat.core.cluster import Event
+    from heartbeat.core.events import Event
     from heartbeat.core.settings import Resource, Settings
     from heartbeat.core.view import ClusterView
     from heartbeat.sim.medium import Lane

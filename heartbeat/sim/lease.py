@@ -107,11 +107,10 @@ class Lease:
 
     def configure(self, settings: Settings, rate: int, unity: int) -> None:
         """rate: of this node's clock, of which `unity` is exact."""
-        lease_ns = settings.lease_ns
-        self._length_ns = lease_ns * unity // rate + TICK_NS
-        self._grant_ns = max(lease_ns - settings.keepalive_ns, lease_ns // 2) * unity // rate + TICK_NS
-        self.patience_ns = (lease_ns - GUARD_NS) * unity // rate
-        self._slack_ns = max(settings.deadtime_ns - lease_ns, MILLISECOND) // 2
+        self._length_ns = settings.lease_ns * unity // rate + TICK_NS
+        self._grant_ns = settings.grant_ns * unity // rate + TICK_NS
+        self.patience_ns = (settings.lease_ns - GUARD_NS) * unity // rate
+        self._slack_ns = settings.lease_slack_ns
         self.calm = False  # the next sign of life is the first of the new length
         self._kernel.detach()
 

@@ -89,7 +89,7 @@ class Machine:
     def inherit(self, settings: Settings, lease: Lease, now: int) -> tuple[list[str], list[str], bool]:
         """(adopted, leftovers, peer_dead), for a daemon that starts, as the daemon's executor finds it."""
         sign = self.sign
-        peer_dead = sign.alone and now - sign.at < settings.initdead_ns // 2
+        peer_dead = sign.alone and now - sign.at < settings.alone_ns
         surviving = lease.survivors(self.begun)
         candidates = set(self.begun) if peer_dead else surviving
         adopted = [group.key for group in settings.groups if group.key in candidates and self._whole(group)]

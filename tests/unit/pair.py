@@ -135,6 +135,13 @@ class Node:
             else:
                 pending.append(done)
 
+    def record(self) -> list:
+        """Every action from now on, in order, as it is obeyed."""
+        told: list = []
+        obey = self._obey
+        self._obey = lambda action, pending: (told.append(action), obey(action, pending))[1]
+        return told
+
     def view(self):
         return self.cluster.view()
 

@@ -20,6 +20,16 @@ def said(node, text: str) -> bool:
     return any(text in note for note in node.notes)
 
 
+def silent_at(told) -> int:
+    """The place of the action that ends all leases."""
+    return next(n for n, action in enumerate(told) if isinstance(action, Hold) and not action.keys)
+
+
+def sent(told):
+    """(place, message) of each."""
+    return [(n, action.message) for n, action in enumerate(told) if isinstance(action, Transmit)]
+
+
 # --- which run
 
 
@@ -31,9 +41,7 @@ def test_only_the_holders_leases_run(world):
 def test_the_lease_runs_before_the_address_is_up(world):
     """A group whose lease starts after its address would be up and silent."""
     julius = world.boot(JULIUS)
-    told = []
-    obey = julius._obey
-    julius._obey = lambda action, pending: (told.append(action), obey(action, pending))[1]
+    told = julius.record()
     world.boot(CAESAR)
     world.run(10)
     kinds = [type(action).__name__ for action in told if type(action).__name__ in ("Hold", "RunAgent")]
@@ -42,15 +50,11 @@ def test_the_lease_runs_before_the_address_is_up(world):
 
 def test_the_survivor_holds_alone(world):
     _, caesar = world.both()
-    alone = []
-    caesar_obey = caesar._obey
-    caesar._obey = lambda action, pending: (
-        alone.append(action.alone) if isinstance(action, Hold) else None, caesar_obey(action, pending),
-    )[1]  # fmt: skip
+    told = caesar.record()
     world.kill(JULIUS)
     world.run(20)
     assert caesar.holding == (KEY,)
-    assert alone[-1] is True
+    assert [action.alone for action in told if isinstance(action, Hold)][-1] is True
 
 
 def test_a_release_ends_it(world):
@@ -210,29 +214,17 @@ def test_what_cannot_be_stopped_falls_silent_before_it_is_given(world):
     """The address stays up here, and the peer takes it: only the lease keeps the two apart."""
     julius, _ = world.both()
     julius.failing = {("stop", word) for word in UP}
-    told = []
-    obey = julius._obey
-    julius._obey = lambda action, pending: (told.append(action), obey(action, pending))[1]
+    told = julius.record()
     world.ask(julius, "stop")
-    silent = next(n for n, action in enumerate(told) if isinstance(action, Hold) and not action.keys)
-    word = next(
-        n for n, action in enumerate(told) if isinstance(action, Transmit) and action.message.type == "shutdone"
-    )
-    assert silent < word
+    assert silent_at(told) < next(n for n, message in sent(told) if message.type == "shutdone")
 
 
 def test_nor_is_it_handed_over_before(world):
     julius, caesar = world.both()
     julius.failing = {("stop", word) for word in UP}
-    told = []
-    obey = julius._obey
-    julius._obey = lambda action, pending: (told.append(action), obey(action, pending))[1]
+    told = julius.record()
     assert world.ask(julius, "standby")[0]
-    silent = next(n for n, action in enumerate(told) if isinstance(action, Hold) and not action.keys)
-    done = next(
-        n for n, action in enumerate(told) if isinstance(action, Transmit) and action.message.get("info") == "done"
-    )
-    assert silent < done
+    assert silent_at(told) < next(n for n, message in sent(told) if message.get("info") == "done")
     assert caesar.holding == (KEY,)
 
 

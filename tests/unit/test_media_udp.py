@@ -402,6 +402,17 @@ def silent(medium, now):
     assert medium.deadline() is None
 
 
+def hearing_another(opened, say):
+    """A medium whose peer was silent, and which has heard 10.0.0.66 in its place; believed is nothing yet."""
+    medium = opened(0, "ucast", address="10.0.0.2", sources=("10.0.0.2",))
+    medium.patience_ns = PATIENCE_NS
+    medium.send(b"to the peer", STATUS, START)
+    silent(medium, START + PATIENCE_NS)
+    say("10.0.0.66", b"66")
+    assert hears(medium) == [66]
+    return medium
+
+
 def test_a_silent_peer_is_looked_for_everywhere_and_the_filter_comes_back(opened, say):
     medium = opened(0, "ucast", address="10.0.0.2", sources=("10.0.0.2", "10.0.0.3"))
     medium.patience_ns = PATIENCE_NS
@@ -425,12 +436,7 @@ def test_a_silent_peer_is_looked_for_everywhere_and_the_filter_comes_back(opened
 
 def test_a_peer_that_speaks_from_elsewhere_is_heard_for_good(opened, say):
     """Whoever replays its messages from a named address must not get it shut out again."""
-    medium = opened(0, "ucast", address="10.0.0.2", sources=("10.0.0.2",))
-    medium.patience_ns = PATIENCE_NS
-    medium.send(b"to the peer", STATUS, START)
-    silent(medium, START + PATIENCE_NS)
-    say("10.0.0.66", b"66")
-    assert hears(medium) == [66]
+    medium = hearing_another(opened, say)
     text = medium.believe(0, START + PATIENCE_NS)
     assert "10.0.0.66" in text
     assert "`udp_sources 10.0.0.2 10.0.0.66`" in text
@@ -444,12 +450,7 @@ def test_a_peer_that_speaks_from_elsewhere_is_heard_for_good(opened, say):
 
 
 def test_a_medium_that_was_opened_again_filters_again(opened, say, hosts):
-    medium = opened(0, "ucast", address="10.0.0.2", sources=("10.0.0.2",))
-    medium.patience_ns = PATIENCE_NS
-    medium.send(b"to the peer", STATUS, START)
-    silent(medium, START + PATIENCE_NS)
-    say("10.0.0.66", b"66")
-    assert hears(medium) == [66]
+    medium = hearing_another(opened, say)
     assert medium.believe(0, START + PATIENCE_NS)
     medium.close()
     with hosts[0].inside():
