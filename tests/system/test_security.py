@@ -175,8 +175,9 @@ def test_a_recording_of_a_whole_life_gives_a_restarted_node_nothing_to_believe(p
         assert pair.julius.command("hb_standby").returncode == 0
         assert pair.caesar.command("hb_standby").returncode == 0
         pair.caesar.stop_daemon()
-    assert len(frames) > 20
-    assert {True} == {any(word in frame for frame in frames) for word in (b"shutdone", b"ask_resources")}
+    # how many statuses that were is the machine's business
+    words = (b"st=init", b"st=active", b"ask_resources", b"shutdone")
+    assert [word for word in words if not any(word in frame for frame in frames)] == []
     if ending == "stopped":
         pair.julius.stop_daemon()
     else:

@@ -154,7 +154,7 @@ def test_a_file_that_cannot_be_written_is_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr(log_module, "RETRY_S", 0.0)
     log = Log(logfile=f"{tmp_path}/missing/log")
     log.write(INFO, "lost")
-    until(lambda: os.waitid(os.P_PID, log_module._cats[0], os.WEXITED | os.WNOHANG | os.WNOWAIT))
+    until(lambda: os.waitid(os.P_PID, log_module._cats[-1], os.WEXITED | os.WNOHANG | os.WNOWAIT))
     os.mkdir(f"{tmp_path}/missing")
     log.write(INFO, "one")
     log.write(INFO, "two")
