@@ -186,6 +186,9 @@ class Resources(Machine):
                 self.claim(mine, "both nodes have just started")
         if self.state == SETTLED:
             self._outbox.note(INFO, f"settled; holding {self.describe_claims()}")
+            for machine in self.groups.values():
+                if machine.claimed and machine.state == group.FAILED:  # adopted, and given up since
+                    self._failed(machine)
             self.on_change()
 
     def _contested(self, seen: bulletin.Bulletin, machine: GroupMachine) -> bool:

@@ -43,7 +43,8 @@ class Script:
         self, *, groups: Mapping[str, str | tuple[str, ...]] | None = None, media: tuple[str, ...] = SERIAL,
         keepalive_s: float = 5.0, deadtime_s: float = 15.0, warntime_s: float = 10.0, initdead_s: float = 30.0,
         auto_failback: str = "off", failback_delay_s: float = 0.0, baud: int = 19200, delay_s: float = 0.001,
-        script_s: float = 0.0, seed: int = 1, keys: tuple[str, bytes] = ("sha1", b"a-secret"),
+        script_s: float = 0.0, reboot_on_stop_failure: bool = False, seed: int = 1,
+        keys: tuple[str, bytes] = ("sha1", b"a-secret"),
     ) -> None:  # fmt: skip
         usual = {"julius": "IPaddr::10.0.0.254 IPaddr::1.1.1.254 MailTo::alerts@myworkaddress.com::JuliusCaesar"}
         self.options = Options(
@@ -63,6 +64,7 @@ class Script:
             failback_delay_ns=round(failback_delay_s * SECOND),
             groups=make_groups(usual if groups is None else groups),
             script_ns=round(script_s * SECOND),
+            reboot_on_stop_failure=reboot_on_stop_failure,
         )
         settings = (self.options.settings(0), self.options.settings(1))
         self.world = World(self.options, settings, keep_transcript=True)

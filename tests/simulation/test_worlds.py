@@ -131,7 +131,6 @@ def test_a_pair_takes_over_and_the_dead_answer_no_more():
     assert any(line[18:].split()[:2] == ["julius", "killed"] for line in lines)
 
 
-@pytest.mark.xfail(strict=False, reason="a known fault of the core: seed 1005 ends with two holders")
 def test_swarm():
     """Drawn pairs under drawn faults. The command that repeats a failure is printed with it."""
     done = subprocess.run(

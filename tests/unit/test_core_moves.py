@@ -131,7 +131,6 @@ def test_an_original_may_give_what_it_does_not_have(world):
     assert [message.get("info") for message in julius.sent if message.type == "ask_resources"] == ["other", "done"]
 
 
-@pytest.mark.xfail(strict=True, reason="resources.py arms no retry for a group that failed before settling")
 @pytest.mark.parametrize("alone", [False, True])
 def test_what_fails_before_the_node_has_settled_is_tried_again(world, alone):
     """A group that a crashed run left, to which a reload adds a resource."""
