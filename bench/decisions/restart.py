@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from bench.decisions.pair import ADDRESS, Pair, instead, mean, table
 from heartbeat.core import cluster
-from heartbeat.core.membership import Membership, Peer
+from heartbeat.core.membership import Membership
+from heartbeat.core.peer import Peer
 from heartbeat.core.settings import SECOND
 
 if TYPE_CHECKING:

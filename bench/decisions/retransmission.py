@@ -13,7 +13,7 @@ from heartbeat.sim.medium import Quality
 if TYPE_CHECKING:
     from _hbfast.codec import Message
     from heartbeat.core.bulletin import Bulletin
-    from heartbeat.core.membership import Peer
+    from heartbeat.core.peer import Peer
 
 LINE = "/dev/ttyS0"
 BAUD = 19200

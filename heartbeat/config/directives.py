@@ -211,7 +211,6 @@ def _logfacility(reader: Reader, line: int, word: str) -> None:
         reader.config.logfacility = None
     elif name in FACILITIES:
         reader.config.logfacility = "auth" if name == "security" else name
-        reader.log_targets += 1
     else:
         reader.refuse("logfacility", line, f"{shown(word)} is not known; write daemon, local0 to local7 or none")
 
@@ -219,7 +218,6 @@ def _logfacility(reader: Reader, line: int, word: str) -> None:
 def _log_path(name: str) -> Handler:
     def handle(reader: Reader, line: int, word: str) -> None:
         setattr(reader.config, name, word)
-        reader.log_targets += 1
         if not word.startswith("/"):
             reader.warning(line, f"{name} {shown(word)} is no absolute path; where it ends up is chance")
 

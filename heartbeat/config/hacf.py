@@ -72,7 +72,6 @@ class Reader:
         self.respawn: list[Respawn] = []
         self.absent: list[tuple[MediumConfig, int, str]] = []
         self.invalid: set[str] = set()  # directives whose value was refused: nothing is concluded from their defaults
-        self.log_targets = 0
         if ask_machine:
             self.udpport = machine.service_port(SERVICE) or UDP_PORT
 
@@ -272,7 +271,7 @@ class Reader:
 
     def _check_logging(self) -> None:
         config, line = self.config, self.lines.get("use_logd", 0)
-        if self.log_targets == 0:
+        if config.logfacility is config.logfile is config.debugfile is None:
             if line and not config.use_logd:
                 self.error(
                     line, "use_logd is off and nothing else is logged to; add logfacility daemon or logfile PATH"

@@ -213,9 +213,10 @@ class Config:
         return _digest(lines)
 
     def timing_digest(self) -> str:
-        """Eight hex digits over the times and nodes that two nodes must agree on; their order in the file is free."""
+        """Four hex digits over the times that two nodes must agree on, then four over the nodes; their order in the
+        file is free."""
         times = (self.keepalive_ms, self.deadtime_ms, self.warntime_ms, self.initdead_ms, self.failback_delay_ms)
-        return _digest([*map(str, times), *sorted(self.nodes)])
+        return _digest(map(str, times))[:4] + _digest(sorted(self.nodes))[:4]
 
     def dump(self) -> str:
         """The effective settings, file by file, in a form that parses again (`dump.split`). Keys are hidden."""

@@ -13,8 +13,9 @@ from heartbeat.core.agreement import Agreement
 from heartbeat.core.challenge import Challenge
 from heartbeat.core.events import AgentExited, LeaseLapsed, MediumDown, MediumUp, Reload, Request, Tick
 from heartbeat.core.lease import LAPSED, Lease
-from heartbeat.core.membership import Membership, Peer
+from heartbeat.core.membership import Membership
 from heartbeat.core.outbox import Outbox, Tally
+from heartbeat.core.peer import Peer
 from heartbeat.core.reception import Reception
 from heartbeat.core.resources import Resources
 from heartbeat.core.retransmit import Retransmit
@@ -71,7 +72,7 @@ class Cluster:
         self._retransmit = Retransmit(settings, self._outbox, self._timers, self._membership, self._tally)
         self._reception = Reception(
             settings, self._outbox, self._membership, self._retransmit, self._tally, self._challenge,
-            dispatch=self._dispatch, on_restart=self._restarted,
+            dispatch=self._dispatch, on_restart=self._restarted, on_answer=self._lease.answered,
         )  # fmt: skip
         self._steady = Steady(
             self._outbox, self._timers, self._membership, self._resources, self._standby, self._lease, self._challenge,

@@ -7,14 +7,15 @@ claims nothing that is known and hears nobody that it says.
 from __future__ import annotations
 
 from heartbeat.core import bulletin
-from heartbeat.core.membership import ACTIVE, DEAD, INIT, UP
+from heartbeat.core.peer import ACTIVE, DEAD, INIT, UP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from heartbeat.core.membership import Membership, Peer
+    from heartbeat.core.membership import Membership
     from heartbeat.core.outbox import Outbox
+    from heartbeat.core.peer import Peer
 
 
 class Counterpart:
@@ -52,6 +53,12 @@ class Counterpart:
     def hears_us(self) -> bool:
         seen = self.bulletin
         return seen is not None and seen.heard == self._outbox.generation
+
+    @property
+    def follows(self) -> bool:
+        """This node's name comes first: where the two nodes' files differ, both may be preferred, or neither."""
+        peer = self.peer
+        return peer is not None and self._outbox.node < peer.name
 
     @property
     def ready(self) -> bool:

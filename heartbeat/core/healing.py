@@ -70,7 +70,7 @@ class Healing:
                 machine.contested_at = None
             elif self._deaf:
                 yielding.append(machine)
-            elif self._resources.local(machine) and (seen.groups[label] != KEPT or self._first):
+            elif self._resources.local(machine) and (seen.groups[label] != KEPT or self._resources.other.follows):
                 self._keep(key, machine)
             elif seen.groups[label] == KEPT:
                 yielding.append(machine)
@@ -102,29 +102,20 @@ class Healing:
         seen = self._resources.other.bulletin
         if seen is None:
             return
-        if self._first and not self._agreed(seen):
+        if self._resources.other.follows and not self._resources.agreed(seen):
             for machine in waited:  # each file prefers the other node
                 self._keep(machine.settings.key, machine)
         else:
             self._yield(waited)
-
-    def _agreed(self, seen: Bulletin) -> bool:
-        return seen.resources_digest == self._resources.settings.resources_digest
-
-    @property
-    def _first(self) -> bool:
-        """Where the two nodes' files differ, both may be preferred, or neither: then it is the first of their names."""
-        peer = self._resources.other.peer
-        return peer is not None and self._resources.settings.node < peer.name
 
     def _adopt_orphans(self, seen: Bulletin) -> None:
         """Groups that neither node claims, with no hand-over under way, go to the preferred node."""
         adopted: list[GroupMachine] = []
         busy = self._resources.handing_over() or self._resources.retiring
         unclaimed = [] if busy else self._resources.unclaimed(seen)
-        agreed = self._agreed(seen)
+        agreed = self._resources.agreed(seen)
         for machine in self._resources.groups.values():
-            mine = self._resources.local(machine) if agreed else self._first
+            mine = self._resources.local(machine) if agreed else self._resources.other.follows
             if machine.claimed or machine.moving or machine not in unclaimed or not mine:
                 machine.orphaned = 0
                 continue

@@ -4,7 +4,8 @@ A lease is shorter than the peer's patience, so a node that did not run, or whos
 silent before the peer takes over. When it runs again it does not simply go on: it asks the peer with a fresh nonce
 whether it has taken over, and lets go of what it has. The peer answers at once. Until it has, or is found dead, this
 node stays silent: who hears nothing for a deadtime is cut off, and only then may there be two. A node that is alone
-has nobody to ask, unless it was away for so long that the other may have started and settled meanwhile.
+has nobody to ask, unless it was away for so long that the other may have started and settled meanwhile: then it asks,
+and waits for as long.
 
     RUNNING ──► LAPSED ──► RUNNING
 """
@@ -42,7 +43,7 @@ class Lease(Machine):
     NAMES = ("running", "lapsed")
     ALLOWED = {
         (RUNNING, LAPSED): "for the length of a lease this node did not run, or no medium took a status",
-        (LAPSED, RUNNING): "the peer has answered, or is dead, or is an original",
+        (LAPSED, RUNNING): "the peer has answered, or is dead, or nobody answers",
     }
 
     __slots__ = (
@@ -111,7 +112,9 @@ class Lease(Machine):
         self.refresh()
         self._challenge.ask()
         now = self._outbox.now
-        if peer.heard and self._resources.other.bulletin is None:
+        if not peer.alive:  # its death, which would end the waiting, was before, or is never found
+            self._timers.arm(self._timer, now + peer.deadtime_ns)
+        elif peer.heard and self._resources.other.bulletin is None:
             self._timers.arm(self._timer, now + ORIGINAL_NS // self._settings.divisor)
         self._membership.postpone(now + peer.deadtime_ns)
         self._membership.beat(now)
@@ -139,4 +142,5 @@ class Lease(Machine):
         self._resources.on_change()
 
     def _unanswered(self, now: int) -> None:
-        self.resume("an original does not answer")
+        if self._resources.other.bulletin is None:  # else it is back: its answer, or its death, will end it
+            self.resume("nobody answers")

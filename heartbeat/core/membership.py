@@ -3,9 +3,6 @@
 A node is heard by its status messages alone: each re-arms its death timer with the time the sender itself announces in
 `dt`. A link is one medium of one node; any message that is new, or the newest again, proves it.
 
-    node   init ──► up ──► active        any ──► dead        dead, or a new generation ──► init
-    link   dead ◄──► up
-
 Before this node's own communications are up, which is when every other node has been heard or found dead, `initdead`
 is everybody's death time.
 """
@@ -15,6 +12,7 @@ from __future__ import annotations
 from heartbeat.core import bulletin
 from heartbeat.core.actions import CRIT, INFO, STATUS, WARN
 from heartbeat.core.machine import Machine
+from heartbeat.core.peer import ACTIVE, DEAD, INIT, QUARANTINED, STATUSES, UP, Link, Peer
 from heartbeat.core.sequence import Tracker
 from heartbeat.core.settings import MILLISECOND, SECOND
 
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
     from heartbeat.core.settings import Settings
     from heartbeat.core.timers import Timers
 
-INIT, UP, ACTIVE, DEAD, QUARANTINED = range(5)
-STATUSES = ("init", "up", "active", "dead", "quarantined")
 
 # a peer's announced death time is believed within this factor of our own, so that neither 0 nor years do harm; an
 # original that starts announces more than it has
@@ -40,19 +36,8 @@ GRACE_KEEPALIVES = 2
 # statuses sent because something changed keep this part of a keepalive between them, so that a storm of changes
 # doesn't fill a slow line
 TRIGGERED_PART = 8
-
-
-class Link(Machine):
-    """One medium of one node."""
-
-    NAMES = ("dead", "up")
-    ALLOWED = {(0, 1): "a message arrived on it", (1, 0): "none for the node's death time, or the medium is down"}
-
-    __slots__ = ("timer",)
-
-    def __init__(self, timer: int) -> None:
-        super().__init__(0)
-        self.timer = timer
+# sent at once to who asks, in a keepalive; recordings may ask without end, and who has not answered is not known
+ANSWERS_MOST = 8
 
 
 class Local(Machine):
@@ -65,68 +50,6 @@ class Local(Machine):
     }
 
     __slots__ = ()
-
-
-class Peer(Machine):
-    """The other node. bulletin: its newest, None while it has sent none in this generation (an original). proven: it
-    has answered a nonce of this run of ours, or can't (an original)."""
-
-    NAMES = STATUSES
-    ALLOWED = {
-        (INIT, UP): "its status says so",
-        (INIT, ACTIVE): "its status says so, and up was lost",
-        (INIT, DEAD): "silent for its death time, or it said it leaves",
-        (UP, INIT): "restarted",
-        (UP, ACTIVE): "its status says so",
-        (UP, DEAD): "silent for its death time, or it said it leaves",
-        (ACTIVE, INIT): "restarted",
-        (ACTIVE, DEAD): "silent for its death time, or it said it leaves",
-        (DEAD, INIT): "back",
-        (DEAD, UP): "back, and init was lost",
-        (DEAD, ACTIVE): "heard again in the same generation: a healed partition",
-        (INIT, QUARANTINED): "alive in a lower generation than it has had",
-        (UP, QUARANTINED): "alive in a lower generation than it has had",
-        (ACTIVE, QUARANTINED): "alive in a lower generation than it has had",
-        (DEAD, QUARANTINED): "alive in a lower generation than it has had",
-        (QUARANTINED, INIT): "accepted by the operator, or heard in its own generation",
-    }
-
-    __slots__ = (
-        "bulletin", "bulletin_sequence", "deadtime_ns", "heard", "last_status_ns", "last_status_sequence", "left",
-        "links", "name", "proven", "strong", "timer", "tracker",
-    )  # fmt: skip
-
-    def __init__(self, name: str, settings: Settings, tracker: Tracker) -> None:
-        super().__init__(INIT)
-        self.name = name
-        self.tracker = tracker
-        self.timer = 0
-        self.links: dict[str, Link] = {}
-        self.deadtime_ns = settings.deadtime_ns
-        self.heard = False  # ever, in this run
-        self.left = False  # dead because it said so
-        self.proven = False
-        self.strong = False  # it signs strongly in this generation
-        self.bulletin: bulletin.Bulletin | None = None
-        # nothing older than this may change what is known of the peer's groups
-        self.bulletin_sequence = 0
-        self.last_status_ns = 0
-        self.last_status_sequence = 0
-
-    @property
-    def alive(self) -> bool:
-        return self.state not in (DEAD, QUARANTINED)
-
-    def restarted(self) -> None:
-        """A new generation: nothing learned in the old one holds."""
-        if self.state in (UP, ACTIVE, QUARANTINED):
-            self.enter(INIT)
-        self.bulletin = None
-        self.bulletin_sequence = 0
-        self.last_status_ns = 0
-        self.last_status_sequence = 0
-        self.left = False
-        self.strong = False
 
 
 class Membership:
@@ -152,6 +75,7 @@ class Membership:
         self._triggered_timer = timers.new(self.beat)
         self._repeating = False
         self._said = False  # the last status says what the next one would
+        self._answers = 0  # since the last regular beat
         self._next_beat = now
         self._last_beat = now - settings.keepalive_ns
         self._start_due = now + settings.initdead_ns
@@ -195,6 +119,7 @@ class Membership:
         if self._next_beat <= now:
             self._next_beat = now + keepalive_ns
         self._timers.arm(self.beat_timer, self._next_beat)
+        self._answers = 0
         self.beat(now)
 
     def beat(self, now: int) -> None:
@@ -229,6 +154,11 @@ class Membership:
         """Something that the peer should know has changed: a status soon, at once if none went out just now."""
         due = self._last_beat + self.settings.keepalive_ns // TRIGGERED_PART
         self._timers.arm(self._triggered_timer, max(now, due))
+
+    def answer(self, now: int) -> None:
+        """The peer waits for a status of ours: at once, within reason."""
+        self._answers += 1
+        (self.beat if self._answers <= ANSWERS_MOST else self.trigger)(now)
 
     # --- what is heard
 
@@ -331,6 +261,7 @@ class Membership:
 
     def accept(self, peer: Peer, generation: int, sequence: int, now: int) -> None:
         """The operator says that its lower generation is the right one. It is alive until its death time."""
+        peer.abandoned = max(peer.abandoned, peer.tracker.generation)
         peer.tracker.start(generation, sequence)
         peer.restarted()
         self._timers.arm(peer.timer, now + peer.deadtime_ns)

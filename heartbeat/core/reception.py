@@ -5,16 +5,16 @@ status may be asked to repeat a nonce (challenge.py):
 
 * After this node's start a peer that can answer a nonce counts from its answer on; an original from its first status.
 * A lower generation than the peer has had, or the start of one that it has had, is a recording, and counted; one that
-  answers is the peer itself with its files set back, and is quarantined: alive, and nothing it says is acted on, until
-  the operator accepts it.
+  answers is the peer itself with its files set back, and is quarantined: alive, and nothing it says is acted on, but
+  that it has taken over, until the operator accepts it.
 """
 
 from __future__ import annotations
 
 from heartbeat.core import bulletin, sequence
 from heartbeat.core.actions import CRIT, ERROR, INFO, WARN, Alarm, Remember
-from heartbeat.core.membership import DEAD, INIT, QUARANTINED
 from heartbeat.core.outbox import NO_UUID
+from heartbeat.core.peer import DEAD, QUARANTINED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from _hbfast.codec import Message
     from heartbeat.core.challenge import Challenge
-    from heartbeat.core.membership import Membership, Peer
+    from heartbeat.core.membership import Membership
     from heartbeat.core.outbox import Outbox, Tally
+    from heartbeat.core.peer import Peer
     from heartbeat.core.retransmit import Retransmit
     from heartbeat.core.settings import Settings
 
@@ -31,18 +32,22 @@ if TYPE_CHECKING:
 
 # Unknown nodes that status tells of, by name; more than a few are no mistake in a file any more.
 WARNINGS = 4
-# types that may move groups: what is newer than these is all that is believed after a restart
 SILENT_PART = 5, 4  # of a keepalive
+# where the list of nodes begins in timing_digest (settings.py)
+NODES_AT = 4
+# types that may move groups: what is newer than these is all that is believed after a restart
 DECIDING = ("shutdone", "ask_resources", "hb_takeover")
 
 
 class Reception:
     """dispatch(peer, type, message, bulletin): a message that counts. on_restart(peer): it has a new generation.
+    on_answer(bulletin): a quarantined peer's, of this moment.
     warnings: for status. unanswered: of a peer that speaks and does not answer."""
 
     def __init__(
         self, settings: Settings, outbox: Outbox, membership: Membership, retransmit: Retransmit, tally: Tally,
         challenge: Challenge, *, dispatch: Dispatch, on_restart: Callable[[Peer], None],
+        on_answer: Callable[[bulletin.Bulletin], None],
     ) -> None:  # fmt: skip
         self._settings = settings
         self._outbox = outbox
@@ -52,6 +57,7 @@ class Reception:
         self._challenge = challenge
         self._dispatch = dispatch
         self._on_restart = on_restart
+        self._on_answer = on_answer
         self._quarantined: dict[str, tuple[int, int]] = {}  # peer → its lower generation, newest sequence of it
         self.warnings: list[str] = []
         self.unanswered: list[str] = []
@@ -67,12 +73,12 @@ class Reception:
             return
         if message.get("ts") in (None, "", "0"):
             return
-        if not message.strong and self._weak(peer, message):
+        if not message.strong and self.weak(peer, message):
             self._tally.add(ERROR, f"message of {peer.name} without its strong signature ignored")
             return
         kind = message.type or ""
         if kind.startswith("NS_"):
-            if peer.proven:
+            if peer.proven and peer.alive:
                 self._retransmit.protocol(peer, kind, message)
             return
         if message.sequence <= 0 or message.generation <= 0:
@@ -81,44 +87,55 @@ class Reception:
         seen = bulletin.parse(message.get(bulletin.FIELD)) if kind == "status" else None
         if message.generation < peer.tracker.generation or self._begun_again(peer, message, seen):
             self._older(peer, message, seen)
-        elif peer.proven or self._prove(peer, kind, message, seen):
+        elif self._proven(peer, message) or self._prove(peer, kind, seen):
             self._judge(peer, kind, message, seen, now)
 
-    def _weak(self, peer: Peer, message: Message) -> bool:
-        """It should be signed strongly: what a peer can in a generation it does to its end."""
-        return self._settings.strong_required or (peer.strong and message.generation == peer.tracker.generation)
+    def weak(self, peer: Peer, message: Message) -> bool:
+        """It should be signed strongly: what a peer can in a generation it does to its end. One that goes on in that
+        generation has not begun another."""
+        if self._settings.strong_required:
+            return True
+        same = message.generation == peer.tracker.generation
+        return peer.strong and (same or (peer.alive and not self._silent(peer)))
 
     # --- is it of this moment?
 
-    def _prove(self, peer: Peer, kind: str, message: Message, seen: bulletin.Bulletin | None) -> bool:
+    def _proven(self, peer: Peer, message: Message) -> bool:
+        """A higher generation is news, but for those that the operator gave up: they may have been recorded."""
+        return peer.proven and not peer.tracker.generation < message.generation <= peer.abandoned
+
+    def _prove(self, peer: Peer, kind: str, seen: bulletin.Bulletin | None) -> bool:
         """The peer has not yet answered this run of ours: does this?"""
         if kind != "status":
             self._tally.add(WARN, f"message of {peer.name} from before its first proof of life ignored")
             return False
-        # one that runs on another list of nodes may not know this one, and cannot answer: it lives all the same
-        agreed = seen is not None and seen.timing_digest == self._settings.timing_digest
-        if seen is not None and agreed and not self._challenge.answered(seen):
-            self._answer(seen)
+        if seen is not None and not self._challenge.answered(seen):
+            if seen.timing_digest[NODES_AT:] != self._settings.timing_digest[NODES_AT:]:
+                return True  # on its list of nodes this one may be missing: it cannot answer, and lives all the same
+            asks = not self._challenge.nonce
+            if asks:
+                self._challenge.ask()
+            self._answer(seen, asks=asks)
             self.unanswered = [f"{peer.name} speaks, but does not answer: does it hear this node?"]
             return False
         peer.proven = True
         self.unanswered = []
         return True
 
-    def _answer(self, seen: bulletin.Bulletin) -> None:
-        """The peer wants to know whether what it hears of us is of this moment."""
-        if self._challenge.asked(seen):
-            self._membership.beat(self._outbox.now)
+    def _answer(self, seen: bulletin.Bulletin, *, asks: bool = False) -> None:
+        """The peer wants to know whether what it hears of us is of this moment. asks: and so do we."""
+        if self._challenge.asked(seen) or asks:
+            self._membership.answer(self._outbox.now)
 
     def _begun_again(self, peer: Peer, message: Message, seen: bulletin.Bulletin | None) -> bool:
-        """The start of a generation that it has had. A copy that was late on its way is no such thing: beside it, the
-        peer beats on."""
-        if message.generation != peer.tracker.generation or seen is None:
+        """The start of a generation that it has had, or what looks like it. A copy that was late on its way is no such
+        thing: beside it, the peer beats on."""
+        if message.generation != peer.tracker.generation:
             return False
         if peer.state == QUARANTINED:
             return True
-        begins = not peer.proven or (seen.phase == bulletin.UNSETTLED and self._silent(peer))
-        return begins and message.sequence < peer.tracker.newest
+        begins = seen is not None and (not peer.proven or self._silent(peer))
+        return begins and message.sequence < peer.tracker.newest and message.sequence not in peer.tracker.missing
 
     def _silent(self, peer: Peer) -> bool:
         """Its regular beat is missing."""
@@ -132,9 +149,14 @@ class Reception:
                 self._membership.quarantine(peer)
                 self._outbox.put(Alarm(self._quarantine_text(peer, message.generation)))
             self._quarantined[peer.name] = message.generation, message.sequence
+            self._on_answer(seen)
             self._answer(seen)  # or it would take this node for dead
             return
-        self._tally.add(ERROR, f"possible replay: a message of an ended generation of {peer.name}")
+        if message.generation == peer.tracker.generation and seen is not None and seen.phase == bulletin.SETTLED:
+            # sent again, or late, while a line loses much; or a node that went on where its set back files say
+            self._tally.add(INFO, f"late status of {peer.name}")
+        else:
+            self._tally.add(ERROR, f"possible replay: a message of an ended generation of {peer.name}")
         if seen is not None and not self._challenge.nonce:
             self._challenge.ask()
             if self._silent(peer):  # else with the next status, in its turn: recordings make us send nothing more
@@ -164,8 +186,6 @@ class Reception:
     def _judge(self, peer: Peer, kind: str, message: Message, seen: bulletin.Bulletin | None, now: int) -> None:
         if peer.state == DEAD and kind != "status":
             return  # only a status brings a node back
-        if peer.state == QUARANTINED:
-            peer.enter(INIT)  # a generation of its own
         healed = peer.state == DEAD and message.generation == peer.tracker.generation
         verdict = self._retransmit.judge(peer, message, seen)
         if verdict == sequence.DUPLICATE:

@@ -16,7 +16,7 @@ from heartbeat.core.counterpart import Counterpart
 from heartbeat.core.flapping import Flapping
 from heartbeat.core.healing import Healing
 from heartbeat.core.machine import Machine
-from heartbeat.core.membership import ACTIVE
+from heartbeat.core.peer import ACTIVE
 from heartbeat.core.settings import FAILBACK_OFF, SECOND
 
 TYPE_CHECKING = False
@@ -106,6 +106,10 @@ class Resources(Machine):
     def local(self, machine: GroupMachine) -> bool:
         return machine.settings.preferred == self.settings.node
 
+    def agreed(self, seen: bulletin.Bulletin) -> bool:
+        """Both nodes have the same haresources."""
+        return seen.resources_digest == self.settings.resources_digest
+
     @property
     def quiet(self) -> bool:
         """Nothing is starting or stopping."""
@@ -174,7 +178,7 @@ class Resources(Machine):
             self.enter(SETTLED)
             self.failback_wanted = self.other.peer is not None
             self.claim(self.groups.values(), "there is no other node alive")
-        elif seen is not None and self.other.hears_us and seen.phase != bulletin.LEAVING:
+        elif seen is not None and self.other.hears_us and self._chosen(seen):
             self.enter(SETTLED)
             taken = [machine for machine in self.groups.values() if machine.claimed and self._contested(seen, machine)]
             if taken:  # adopted, but too late
@@ -190,6 +194,13 @@ class Resources(Machine):
                 if machine.claimed and machine.state == group.FAILED:  # adopted, and given up since
                     self._failed(machine)
             self.on_change()
+
+    def _chosen(self, seen: bulletin.Bulletin) -> bool:
+        """What the peer has is known. Where both have just started each takes what prefers it; where their files
+        differ both may be preferred, so the second of their names waits for what the first takes."""
+        if seen.phase == bulletin.UNSETTLED:
+            return self.other.follows or self.agreed(seen)
+        return seen.phase == bulletin.SETTLED
 
     def _contested(self, seen: bulletin.Bulletin, machine: GroupMachine) -> bool:
         return seen.contests(self._labels[machine.settings.key])

@@ -9,15 +9,16 @@ original's (wire format: decimal in NS_rexmit, hex elsewhere).
 from __future__ import annotations
 
 from heartbeat.core.actions import ERROR, WARN
-from heartbeat.core.membership import ACTIVE, UP
+from heartbeat.core.peer import ACTIVE, UP
 from heartbeat.core.sequence import FRESH, RESTARTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _hbfast.codec import Message
     from heartbeat.core.bulletin import Bulletin
-    from heartbeat.core.membership import Membership, Peer
+    from heartbeat.core.membership import Membership
     from heartbeat.core.outbox import Outbox, Tally
+    from heartbeat.core.peer import Peer
     from heartbeat.core.settings import Settings
     from heartbeat.core.timers import Timers
 

@@ -76,8 +76,8 @@ class Group:
 class Settings:
     """Everything the core needs. See the module's opening for units; `media` are unique names in ha.cf's order.
 
-    resources_digest, timing_digest: eight hex digits each over the normalised haresources and over the times and node
-    list of ha.cf; two nodes whose digests differ run on different files.
+    resources_digest: eight hex digits over the normalised haresources. timing_digest: four over the times of ha.cf,
+    then four over its list of nodes. Two nodes whose digests differ run on different files.
     lease_ns: how long this node answers for a group's addresses after the last sign of life that it sent. grant_ns: the
     same for what is granted between two of them. lease_slack_ns: what may pass between a look at the clock and either,
     half of the margin. alone_ns: for so long a run that had found the peer dead may be continued by the next one.

@@ -26,8 +26,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _hbfast.codec import Message
     from heartbeat.core.group import GroupMachine
-    from heartbeat.core.membership import Peer
     from heartbeat.core.outbox import Outbox
+    from heartbeat.core.peer import Peer
     from heartbeat.core.resources import Resources
     from heartbeat.core.settings import Settings
     from heartbeat.core.timers import Timers
@@ -89,8 +89,9 @@ class Standby(Machine):
         if kind not in KINDS:
             self._outbox.reply(number, False, f"no such set: {argument}; use all, local, foreign or failback")
             return
-        concerned = [m for m in self._set(kind) if m.claimed == giving]
-        if not concerned:
+        chosen = self._set(kind)
+        concerned = [m for m in chosen if m.claimed == giving]
+        if not concerned and not any(m in self._groups for m in chosen):
             self._outbox.reply(number, True, "nothing to move: it is there already")
             return
         trouble = self._trouble()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from _hbfast.codec import Message, Repetition
 from heartbeat.core import bulletin, group, resources
 from heartbeat.core.lease import RUNNING
-from heartbeat.core.membership import ACTIVE
+from heartbeat.core.peer import ACTIVE
 from heartbeat.core.settings import FAILBACK_OFF
 from heartbeat.core.standby import IDLE
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from heartbeat.core.events import Event
     from heartbeat.core.group import GroupMachine
     from heartbeat.core.lease import Lease
-    from heartbeat.core.membership import Membership, Peer
+    from heartbeat.core.membership import Membership
     from heartbeat.core.outbox import Outbox
+    from heartbeat.core.peer import Peer
     from heartbeat.core.reception import Reception
     from heartbeat.core.resources import Resources
     from heartbeat.core.retransmit import Retransmit
@@ -171,6 +172,7 @@ class Steady:
             message.generation != tracker.generation
             or message.source != peer.name
             or message.get("ts") in (None, "", "0")
+            or (not message.strong and self._reception.weak(peer, message))
         ):
             return False
         if number == tracker.last:

@@ -724,7 +724,7 @@ def test_a_resource_moved_to_another_line_is_not_touched(world):
 
 def test_files_that_differ_are_said_on_both(world):
     julius = world.boot(JULIUS, resources_digest="11111111")
-    caesar = world.boot(CAESAR, timing_digest="22222222")
+    caesar = world.boot(CAESAR, timing_digest="22220000")
     world.run(10)
     for node in (julius, caesar):
         assert len(node.view().warnings) == 2
@@ -736,8 +736,8 @@ def test_files_that_differ_are_said_on_both(world):
 
 def test_lists_of_nodes_that_differ_are_said_on_both(world):
     """Also on the node whose list lacks the other, and which ignores all it says."""
-    julius = world.boot(JULIUS, timing_digest="11111111")
-    caesar = world.boot(CAESAR, timing_digest="22222222", nodes=(CAESAR, "brutus"), groups=())
+    julius = world.boot(JULIUS, timing_digest="00001111")
+    caesar = world.boot(CAESAR, timing_digest="00002222", nodes=(CAESAR, "brutus"), groups=())
     world.run(10)
     assert any("other times or nodes" in warning for warning in julius.view().warnings)
     assert caesar.view().warnings == [
@@ -750,7 +750,7 @@ def test_a_new_group_known_to_one_node_only_is_not_started_beside_strangers(worl
     julius = world.boot(JULIUS, groups=(group("a"), group("old")))
     caesar = world.boot(CAESAR, groups=(group("a"), group("new", CAESAR)), resources_digest="11111111")
     world.run(10)
-    assert sorted(julius.up) == ["a", "old"]
+    assert julius.up == ["a"]
     assert caesar.up in ([], ["new"])
 
 

@@ -290,7 +290,7 @@ def refused(path, capsys) -> str:
 def test_another_version_is_named(file, capsys):
     def older(lines):
         lines[0]["program"] = "3.9.1"
-        attributes = lines[1]["snapshot"][0]["membership.Peer"]
+        attributes = lines[1]["snapshot"][0]["peer.Peer"]
         attributes[attributes.index("heard")] = "was_heard"
         return lines
 

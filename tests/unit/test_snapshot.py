@@ -9,7 +9,7 @@ from _hbfast.codec import Message
 from _hbfast.wheel import TimerWheel
 from heartbeat.core.actions import Note
 from heartbeat.core.cluster import Cluster
-from heartbeat.core.membership import Peer
+from heartbeat.core.peer import Peer
 from heartbeat.snapshot import frame_of, freeze, message_of, thaw
 
 NOTE = {"actions.Note": ["severity", "text"]}
@@ -96,7 +96,7 @@ TABLES = [
     [{"actions.Note": ["text"]}, ["actions.Note", "x"]],
     [{"actions.Note": ["severity", "text", "more"]}, ["actions.Note"]],
     [{"actions.Note": ["severity", "text", "text"]}, ["actions.Note", 1, 2, 3]],
-    [{"cluster.Cluster": ["__class__"]}, ["cluster.Cluster", ["c", "membership.Peer"]]],
+    [{"cluster.Cluster": ["__class__"]}, ["cluster.Cluster", ["c", "peer.Peer"]]],
     [{"cluster.Cluster": ["__dict__"]}, ["cluster.Cluster", [1]], ["dict"]],
     [NOTE, ["actions.Note", 1]], [NOTE, ["actions.Note", 1, 2, 3]], [{}, ["actions.Note", 1, 2]],
     # references to nowhere
@@ -137,6 +137,6 @@ def test_a_deep_table_is_a_value_error():
 
 
 def test_a_made_up_record_is_no_more_than_that():
-    note = thaw([NOTE, ["actions.Note", 1, ["c", "membership.Peer"]]])
+    note = thaw([NOTE, ["actions.Note", 1, ["c", "peer.Peer"]]])
     assert type(note) is Note
     assert note.text is Peer

@@ -819,5 +819,6 @@ def test_timing_digest(files: Files, old: str, new: str, differs: bool) -> None:
     files.ha_cf = files.ha_cf.replace(old, new)
     after = files.load().timing_digest()
     assert (before != after) == differs
+    assert (before[4:] != after[4:]) == (differs and old.startswith("node ")), "the list of nodes has a part of its own"
     assert len(before) == 8
     assert int(before, 16) >= 0
