@@ -74,6 +74,7 @@ class Lease:
         self._extend = extend
         self._guard_ns = max(LEASE_MARGIN_LEAST_NS, 2 * jiffy_ns())
         self._lease_ns = self._grant_ns = self._deadtime_ns = self._slack_ns = MILLISECOND
+        self._patience_ns = MILLISECOND  # a lease, as it was when the last sign of life was given
         self._unnamed: list[str] = []
         self._gate = Gatekeeper(run_dir, loop, run, self._enduring, self._table_loaded, self._table_failed)
         self._alone = False
@@ -153,6 +154,7 @@ class Lease:
         self._granted = dict.fromkeys(keys, 0)
         if self._granted:
             self._sign_ns = self._sign.last_ns
+            self._patience_ns = self._lease_ns
         self._gate.end_all_but(self._granted)
 
     @property
@@ -185,14 +187,15 @@ class Lease:
 
     def beat(self, sent_ns: int, *, taken: bool, instant: int) -> None:
         """A status was sent. sent_ns: the clock before that; taken: by a medium at least; instant: as for `hold`."""
-        last_ns = self._sign_ns
+        last_ns, patience_ns = self._sign_ns, self._patience_ns
         signed = taken or self._alone
         if signed:
             self._sign_ns = sent_ns
             self._sign.keep(sent_ns, alone=self._alone)
+            self._patience_ns = self._lease_ns
         if not self._granted:
             return
-        late = last_ns is not None and sent_ns - last_ns > self._lease_ns - self._guard_ns
+        late = last_ns is not None and sent_ns - last_ns > patience_ns - self._guard_ns
         now = self._loop.now()
         if (late and not self._alone) or now - instant > self._lease_ns - self._guard_ns:
             self._lapse()

@@ -103,7 +103,8 @@ class Membership:
 
     def reconfigure(self, settings: Settings) -> None:
         """New times and media; a running death timer keeps its instant until the next status."""
-        beat_sooner = settings.keepalive_ns < self.settings.keepalive_ns
+        old = self.settings
+        beat_sooner = settings.keepalive_ns < old.keepalive_ns or settings.deadtime_ns < old.deadtime_ns
         self.settings = settings
         self._make_links()
         if beat_sooner:

@@ -125,6 +125,12 @@ def mailed(node, event: str, since_ns: int) -> None:
     assert [mail.recipients for mail in arrived()] == [[seed.RECIPIENT]]
 
 
+def logged(node, pattern: str) -> int:
+    """How often that is in the node's log, once it is there: who writes it may be a moment behind."""
+    until(lambda: re.search(pattern, node.log()), PATIENCE_S, f"{node.name} logs {pattern!r}")
+    return len(re.findall(pattern, node.log()))
+
+
 @contextlib.contextmanager
 def stopped(node):
     """SIGSTOP for the daemon as long as the `with` lasts."""
@@ -173,6 +179,6 @@ def settled(pair):
 
 __all__ = [
     "DIVISOR", "KEY", "LAN", "MILLISECOND", "PATIENCE_S", "SECOND", "SITE", "STALL_S", "WAN", "Pair", "instant",
-    "mailed", "now_ns", "pair", "play", "playing", "seconds", "seed", "settled", "sleep_until", "stopped",
+    "logged", "mailed", "now_ns", "pair", "play", "playing", "seconds", "seed", "settled", "sleep_until", "stopped",
     "until",
 ]  # fmt: skip

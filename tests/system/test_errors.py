@@ -13,6 +13,7 @@ from system.play import (
     DIVISOR,
     PATIENCE_S,
     SITE,
+    logged,
     now_ns,
     pair,  # noqa: F401
     play,  # noqa: F401
@@ -181,8 +182,7 @@ def test_an_absent_device_beside_another_medium_is_down_and_shown(node, line, ki
     node.install(seed.Files(ha_cf=f"{line}\n{other}{NOWHERE}"))
     start(node)
     until(lambda: is_in_state(node, kind, "down") and is_in_state(node, "ucast", "up"), PATIENCE_S, "one up, one down")
-    # the log is written by another process, which may be a moment behind
-    until(lambda: re.search(rf"ERROR: medium {line.split()[1]} down: ", node.log()), PATIENCE_S, "it is logged")
+    assert logged(node, rf"ERROR: medium {line.split()[1]} down: ")
     assert any(line.split()[1] in warning for warning in node.command("heartbeat", "status").stdout.splitlines())
     until(lambda: node.holds("10.0.0.254"), seconds(seed.INITDEAD_S) + PATIENCE_S, "it serves")
     assert node.stop_daemon() == 0
@@ -262,7 +262,7 @@ def test_what_another_program_holds(node, what):
     assert {one["state"] for one in node.status()["media"] if one["type"] != kind} == {"up"}
     until(lambda: node.holds("10.0.0.254"), seconds(seed.INITDEAD_S) + PATIENCE_S, "it serves")
     assert is_in_state(node, kind, "down")
-    assert len(re.findall(rf"ERROR: medium {line.split()[1]} down: ", node.log())) == 1, "said once"
+    assert logged(node, rf"ERROR: medium {line.split()[1]} down: ") == 1, "said once"
     holder.end()
     until(lambda: is_in_state(node, kind, "up"), seconds(10) + PATIENCE_S, f"{kind} is retried")
     assert node.stop_daemon() == 0
@@ -319,7 +319,7 @@ def test_files_that_differ_are_logged_and_in_status_on_both(pair, what):
         assert len(warnings) == (2 if what == "both" else 1)
         shown = node.command("heartbeat", "status").stdout
         for warning in warnings:
-            assert node.log().count(f"WARN: {warning}") == 1, "logged, once"
+            assert logged(node, re.escape(f"WARN: {warning}")) == 1, "logged, once"
             assert f"WARNING: {warning}" in shown
     pair.caesar.install(seed.Files())
     assert pair.caesar.command("heartbeat", "reload").returncode == 0
@@ -337,8 +337,8 @@ def test_lists_of_nodes_that_differ_are_logged_and_in_status_on_both(pair):
     warnings = {node.name: " ".join(node.status()["warnings"]) for node in pair.nodes}
     assert "ha.cf on caesar has other times or nodes" in warnings["julius"]
     assert "'julius' speaks here and is no node of ha.cf" in warnings["caesar"]
-    assert "ha.cf on caesar has other times or nodes" in pair.julius.log()
-    assert "unknown node 'julius'" in pair.caesar.log()
+    assert logged(pair.julius, "ha.cf on caesar has other times or nodes")
+    assert logged(pair.caesar, "unknown node 'julius'")
     held = {(change.machine, change.address) for change in pair.moves(start_ns) if change.added}
     assert held == {("caesar", address) for address in SITE.addresses}, "one holder even so"
 

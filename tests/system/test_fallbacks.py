@@ -6,6 +6,7 @@ with rights taken away for good.
 """
 
 import functools
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from system import test_seed
-from system.play import now_ns, pair, play, playing, seconds, seed, settled  # noqa: F401
+from system.play import logged, now_ns, pair, play, playing, seconds, seed, settled  # noqa: F401
 
 WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-sys_nice,-ipc_lock", "prlimit", "--rtprio=0", "--memlock=65536")
 
@@ -67,7 +68,7 @@ def backends(pair):
 
 
 def said_once(node, text):
-    assert node.log().count(text) == 1, node.log()
+    assert logged(node, re.escape(text)) == 1, node.log()
 
 
 def works(pair):

@@ -16,6 +16,7 @@ from system.play import (
     KEY,
     LAN,
     PATIENCE_S,
+    logged,
     pair,  # noqa: F401
     play,  # noqa: F401
     settled,  # noqa: F401
@@ -94,7 +95,7 @@ def test_a_killed_daemon_leaves_what_it_was_told(settled):
     assert (code, summary[-16:]) == (0, "all as recorded\n")
     assert f"note info: {KEY}: acquired" in decided(lines)
     settled.settled()
-    assert "journal written" in julius.log()
+    assert logged(julius, "journal written")
 
 
 def test_a_core_that_fails_leaves_the_event_that_it_failed_in(pair):
@@ -106,7 +107,7 @@ def test_a_core_that_fails_leaves_the_event_that_it_failed_in(pair):
     pair.settled(holder=pair.julius)
     pair.world.power_off(pair.julius)
     assert pair.caesar.daemon.wait(PATIENCE_S) != 0
-    assert "AssertionError: planted" in pair.caesar.log()
+    assert logged(pair.caesar, "AssertionError: planted")
     pair.start(pair.caesar)
     path = written(pair.caesar, "crash")
     last = list(journalfile.read(str(path)))[-1]

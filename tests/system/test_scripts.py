@@ -4,7 +4,6 @@ Heartbeats are sent every 100 ms here at any divisor. Each test ends with the qu
 daemons about their own timers and about each other's heartbeats.
 """
 
-import re
 import time
 
 import pytest
@@ -16,12 +15,15 @@ from system.play import (
     SECOND,
     WAN,
     instant,
-        mailed,
+    mailed,
     now_ns,
     playing,
     seconds,
     seed,
     until,
+)
+from system.play import (
+    logged as count,
 )
 
 KEEPALIVE_MS = 100
@@ -96,10 +98,6 @@ def never_both(pair, since_ns):
     for change in pair.moves(since_ns):
         (held.add if change.added else held.discard)((change.machine, change.address))
         assert len({address for _, address in held}) == len(held), change
-
-
-def count(node, pattern):
-    return len(re.findall(pattern, node.log()))
 
 
 # In start

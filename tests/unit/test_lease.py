@@ -270,6 +270,28 @@ def test_a_status_long_after_the_last_one_renews_nothing(bench):
     assert bench.running == ["a"]
 
 
+@pytest.mark.parametrize(("before", "after", "lapses"), [(3, 1, False), (1, 3, True)])
+def test_the_first_status_after_a_reload_is_judged_by_the_length_before_it(bench, before, after, lapses):
+    """So long the peer had been told to be patient."""
+    groups = {"a": (ONE,), "b": (TWO, SIX)}
+    bench.configure(groups, deadtime_ns=before * TIMES["deadtime_ns"])
+    bench.lease.start()
+    bench.loaded()
+    bench.hold("a")
+    bench.beat()
+    bench.loop.wait(3 * LEASE_MS // 2)
+    bench.configure(groups, deadtime_ns=after * TIMES["deadtime_ns"])
+    if bench.runs:
+        bench.loaded()
+    bench.beat()
+    assert bench.lapsed == lapses
+    assert bench.running == ([] if lapses else ["a"])
+    if not lapses:
+        bench.loop.wait(3 * LEASE_MS // 2)
+        bench.beat()
+        assert bench.lapsed
+
+
 def test_a_lapse_is_told_once(bench):
     bench.ready("a")
     bench.beat()
