@@ -7,8 +7,15 @@ Two holders of an address. The one rule, with its one excuse: two machines may a
 after the last instant at which the nodes were apart, and never else. Apart means that every medium had, in one
 direction, lost each status for the shortest deadtime that was in force (World.last_apart): then one side had to find
 the other dead, and both were right to serve. A medium that works carries the news of both in a keepalive; that, a
-second, and three frames are what letting go may take. A pause is no excuse, however long, nor is a crash: that is what
-the lease is for. Hand-overs have none either, until a hand-over may make before it breaks.
+second, and three frames are what letting go may take.
+
+Letting go takes an answer, because only who is heard is believed (core/healing.py): a status sent after the first ones
+of both came out. One lost answer fits into the allowance. Where the first two of a direction are lost, and more after
+them, that medium carries no news yet, and the allowance counts from the last of these; once an answer has come out,
+nothing that is lost is an excuse, as it is none where the nodes were not apart.
+
+A pause is no excuse, however long, nor is a crash: that is what the lease is for. Hand-overs have none either, until a
+hand-over may make before it breaks.
 """
 
 from __future__ import annotations
@@ -108,7 +115,9 @@ class Audit:
     # --- told by nodes, before something ends
 
     def before_grant(self, node: Driver) -> None:
-        """Leases are about to change: until when did they let this node answer?"""
+        """Leases are about to change: until when did they let this node answer? What they let it answer for again is
+        seen at the next look, which follows."""
+        self.watchful = True
         for resource in node.machine.up:
             self._ends(node, resource, released=False)
 

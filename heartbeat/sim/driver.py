@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from heartbeat.sim.medium import Lane
     from heartbeat.sim.world import World
 
-OFF, DOWN, RUNNING, PAUSED = range(4)
+OFF, DOWN, RUNNING, PAUSED, ENDING = range(5)
 
 EPOCH_S = 1_600_000_000  # Unix time of the world's instant 0
 RATE_SHIFT = 20
@@ -205,7 +205,10 @@ class Driver:
             sign = lease.sign
             if taken and lease.calm and sent_at == now and now - sign.at <= lease.patience_ns:
                 sign.at = now
-            elif lease.beat(now, taken=taken):
+                return
+            # this may end leases, renew them, or revive what has run out
+            self.world.audit.before_grant(self)
+            if lease.beat(now, taken=taken):
                 self._lapsed()
 
     def _lapsed(self) -> None:
@@ -235,7 +238,7 @@ class Driver:
     def _stop(self, action: Stop) -> None:
         self.note("stopped")
         self.machine.stopped()
-        self._end()
+        self._finish()
         self.world.audit.stopped(self)
 
     def _reboot(self, action: Reboot) -> None:
@@ -286,8 +289,8 @@ class Driver:
 
     # --- what a node does
 
-    def _end(self) -> None:
-        """The daemon is no more, however it ended."""
+    def _finish(self) -> None:
+        """The core has said that this is the end."""
         raise NotImplementedError
 
     def _interrupt(self, actions: list[Action], now: int) -> None:

@@ -60,12 +60,13 @@ class Lane:
     last_intact: when the last status that came out whole was put on the medium, at the latest (another medium may
     have carried it faster, and its receiver counts from then). lost_since: when the first status was lost since then,
     None where none was. silent_until: the last instant at which it had been silent for so long that the receiver had to
-    find the sender dead. decoder: the receiving daemon's.
+    find the sender dead. unanswered_at: after such a silence, when the last was lost of two or more answers in a
+    row (audit.py). back: the other direction. decoder: the receiving daemon's.
     """
 
     __slots__ = (
-        "base", "classic", "cuts", "decoder", "frames", "last_intact", "lost", "lost_since", "name", "octets",
-        "quality", "random", "receiver", "silent_until", "world",
+        "back", "base", "classic", "cuts", "decoder", "frames", "last_intact", "lost", "lost_since", "name", "octets",
+        "quality", "random", "receiver", "silent_until", "unanswered_at", "world",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +84,8 @@ class Lane:
         self.last_intact = world.now
         self.lost_since: int | None = None
         self.silent_until = -NEVER
+        self.unanswered_at = -NEVER
+        self.back: Lane = self
         self.frames = 0
         self.octets = 0
         self.lost = 0
@@ -100,6 +103,11 @@ class Lane:
     def requality(self) -> None:
         """`quality` or `cuts` has changed."""
         raise NotImplementedError
+
+    @property
+    def busy(self) -> bool:
+        """Something that it has taken has not yet left."""
+        return False
 
     def reset(self) -> None:
         """The sender's daemon is gone, and what it had queued with it."""
@@ -143,6 +151,11 @@ class Lane:
         """A status did not come out, or will come out late or damaged."""
         if self.lost_since is None:
             self.lost_since = now
+            return
+        heard = max(self.silent_until, self.back.silent_until)
+        # none that is newer came out: the sender still can't say that it hears
+        if self.last_intact <= heard and now <= max(heard, self.unanswered_at) + self.world.audit.healing_ns():
+            self.unanswered_at = now
 
     def intact(self, now: int) -> None:
         """A whole status came out, after one that had not."""
@@ -151,7 +164,8 @@ class Lane:
         self.lost_since = None
 
     def last_silent(self, now: int) -> int:
-        """The last instant, now included, at which the lane had lost every status for the shortest deadtime."""
+        """The last instant, now included, at which the lane had lost every status for the shortest deadtime, or after
+        that a second answer, or a further one, in a row."""
         if self.lost_since is not None and now - self.last_intact >= self.world.silence_ns:
             return now
-        return self.silent_until
+        return max(self.silent_until, self.unanswered_at)

@@ -1,17 +1,19 @@
 """One node: a machine, and the daemon on it, when it runs.
 
     OFF ──power──► DOWN ──► RUNNING ◄──► PAUSED          any ──► DOWN (crash)      any ──► OFF (power)
+                     ▲         │
+                     └─ENDING──┘ (told to stop)
 
 A paused daemon (what SIGSTOP, a swap storm or a hypervisor do) does nothing; what comes for it meanwhile waits, in
-buffers of a real size.
+buffers of a real size. One that ends decides nothing any more, but its last words are still to leave a slow line.
 """
 
 from __future__ import annotations
 
 from _hbfast.codec import Decoder
 from heartbeat.core.events import MediumDown, MediumUp
-from heartbeat.core.settings import SECOND
-from heartbeat.sim.driver import DOWN, OFF, PAUSED, RATE_SHIFT, RUNNING, UNITY, Driver
+from heartbeat.core.settings import MILLISECOND, SECOND
+from heartbeat.sim.driver import DOWN, ENDING, OFF, PAUSED, RATE_SHIFT, RUNNING, UNITY, Driver
 from heartbeat.sim.lease import Lease
 from heartbeat.sim.medium import NEVER
 
@@ -33,6 +35,10 @@ READ_DATAGRAMS = 64  # of each medium, in one turn of the daemon's loop
 
 BOOT_NS = 10 * SECOND  # from power to daemon
 
+# as the daemon: how long it waits for its lines when it stops, and how often it looks at them
+DRAIN_NS = 2 * SECOND
+DRAIN_LOOK_NS = 2 * MILLISECOND
+
 
 class Node(Driver):
     """See `Driver` for what its attributes mean."""
@@ -44,6 +50,9 @@ class Node(Driver):
 
     def start(self, _: object = None) -> None:
         """The daemon starts, unless it runs; where the disk is full it can't, and the supervisor tries again."""
+        if self.state == ENDING:  # the supervisor waits for the last one's end
+            self.later(DRAIN_LOOK_NS, self.start, None)
+            return
         if self.state != DOWN or not self.wanted:
             return
         machine, now = self.machine, self.world.now
@@ -90,9 +99,32 @@ class Node(Driver):
     def _incoming(self, medium: str) -> Lane:
         return self.world.lanes[medium][1 - self.index]
 
+    def _finish(self) -> None:
+        """What the daemon has handed to its lines leaves them first, as far as there is time for it."""
+        self._halt(ENDING)
+        self._drain((self.world.now + DRAIN_NS, self.life))
+
+    def _drain(self, told: tuple[int, int]) -> None:
+        until, life = told
+        if life != self.life or self.state != ENDING:
+            return
+        if self.world.now < until and any(lane.busy for lane in self.lanes_of.values()):
+            self.later(DRAIN_LOOK_NS, self._drain, told)
+        else:
+            self._end()
+
     def _end(self) -> None:
         """The daemon is no more, however it ended."""
-        self.state = DOWN
+        self._halt(DOWN)
+        for name, lane in self.lanes_of.items():
+            lane.reset()
+            incoming = self._incoming(name)
+            incoming.block("absent")
+            incoming.unblock("receiver")
+
+    def _halt(self, state: int) -> None:
+        """It decides nothing any more."""
+        self.state = state
         self.life += 1
         self.due = NEVER
         self.requests.clear()
@@ -102,16 +134,11 @@ class Node(Driver):
         self._break_after = None
         self._use([])
         self.agents.die()
-        for name, lane in self.lanes_of.items():
-            lane.reset()
-            incoming = self._incoming(name)
-            incoming.block("absent")
-            incoming.unblock("receiver")
         self.changed()
 
     def crash(self, restart_ns: int) -> None:
         """kill -9. What is up stays up, and its leases run out. The supervisor starts the daemon again."""
-        if self.state in (RUNNING, PAUSED):
+        if self.state in (RUNNING, PAUSED, ENDING):
             self.note("killed")
             self._end()
             self.later(restart_ns, self.start, None)
@@ -228,7 +255,9 @@ class Node(Driver):
         self.media_down.add(name)
         self._incoming(name).cut()
         lane = self.lanes_of[name]
-        if lane in self._lanes:
+        if self.state == ENDING:
+            lane.reset()
+        elif lane in self._lanes:
             self._use([each for each in self._lanes if each is not lane])
             lane.reset()
             self.tell(MediumDown(name, "gone"))

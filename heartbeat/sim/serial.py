@@ -74,6 +74,10 @@ class SerialLane(Lane):
         """Frames that have not begun."""
         return len(self._urgent) + len(self._normal) + (self._status is not None)
 
+    @property
+    def busy(self) -> bool:
+        return self._frame is not None or self.waiting > 0
+
     # --- sending
 
     def send(self, frame: bytes, priority: int, now: int) -> bool:

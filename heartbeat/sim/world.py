@@ -65,8 +65,9 @@ class World:
             self.lanes[medium.name] = (self._lane(medium, 0), self._lane(medium, 1))
         for node in self.nodes:
             node.lanes_of = {name: pair[node.index] for name, pair in self.lanes.items()}
-        for pair in self.lanes.values():
-            for lane in pair:
+        for there, back in self.lanes.values():
+            there.back, back.back = back, there
+            for lane in (there, back):
                 lane.block("absent")  # no daemon runs yet
         self.audit.wake()
 
@@ -157,7 +158,8 @@ class World:
 
     def last_apart(self) -> int:
         """The last instant, now included, at which no medium worked both ways: each had in one direction lost every
-        status for the shortest deadtime. What one medium carries is enough, so this is the earliest of all media."""
+        status for the shortest deadtime, or since then two answers in a row. What one medium carries is enough, so this
+        is the earliest of all media."""
         now = self.now
         return min(
             (max(there.last_silent(now), back.last_silent(now)) for there, back in self.lanes.values()), default=NEVER

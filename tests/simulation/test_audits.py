@@ -94,6 +94,95 @@ def test_a_medium_that_works_one_way_is_no_medium():
     assert outcome.simulated_ns > 200 * SECOND
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "from_then_on"),
+    [
+        (1, 0, 0),  # nothing more is lost
+        (1, 1, 0),  # one answer: the allowance has room for it
+        (1, 2, 2),
+        (1, 3, 3),
+        (2, 4, 0),  # an answer came out before
+    ],
+)
+def test_a_medium_that_loses_every_answer_has_not_healed(first, last, from_then_on):
+    """Answers of one node are lost, from which on to which, by number; the allowance counts from the last of them."""
+    cut = Fault("cut all", 0, 109 * SECOND + SECOND // 2, BOTH)
+    healed = 110  # the first statuses of both come out
+    lost = Fault("cut all", (healed + first) * SECOND - SECOND // 2, (last - first + 1) * SECOND, 0)
+    outcome = lived(stub.Greedy, [cut, lost], boot_ns=(20 * SECOND, 20 * SECOND))
+    assert outcome.rule == "two holders"
+    allowed = SECOND + 2 * SECOND + 3 * MILLISECOND
+    assert 0 < outcome.simulated_ns - (healed + from_then_on) * SECOND - allowed <= 2 * MILLISECOND
+
+
+def test_what_another_medium_loses_is_no_excuse():
+    media = (*options().media, MediumOptions("eth1", 0, Quality(), delay_ns=MILLISECOND))
+    cut = Fault("cut all", 0, 109 * SECOND + SECOND // 2, BOTH)
+    lost = Fault("cut", 110 * SECOND + SECOND // 2, 3 * SECOND, BOTH, "eth0")
+    outcome = lived(stub.Greedy, [cut, lost], media=media, boot_ns=(20 * SECOND, 20 * SECOND))
+    assert outcome.rule == "two holders"
+    assert outcome.simulated_ns < 110 * SECOND + 3 * SECOND + 5 * MILLISECOND
+
+
+def test_loss_alone_is_no_excuse():
+    outcome = lived(stub.Greedy, [Fault("loss", 0, 200 * SECOND, BOTH, "eth0", value=0.5)])
+    assert outcome.rule == "two holders"
+    assert "apart never" in outcome.text
+    assert outcome.simulated_ns < SECOND
+
+
+@pytest.mark.parametrize("seed", [33, 38, 77])
+def test_a_partition_heals_on_a_medium_that_loses_half(seed):
+    """Nothing is wrong with a pair to which it takes longer; these are seeds with several losses in a row."""
+    play = Script(
+        media=("eth0",), keepalive_s=1, deadtime_s=5, warntime_s=3, initdead_s=10, seed=seed,
+        groups={"julius": "IPaddr::10.0.0.1", "caesar": "IPaddr::10.0.0.2"},
+    )  # fmt: skip
+    play.boot()
+    play.until_stable()
+    play.run(5)
+    play.cut()
+    play.run(20)
+    assert play.holders("IPaddr::10.0.0.1") == ["julius", "caesar"]
+    play.heal()
+    play.quality(Quality(loss=0.5))
+    play.run(20)
+    play.quality(None)
+    play.until_stable(within_s=30)
+
+
+def test_a_gap_begins_when_the_lease_has_run_out():
+    """Also where the daemon finds that when it beats: no medium has taken its statuses."""
+    play = Script(media=("eth0",))
+    play.boot()
+    play.until_stable()
+    play.run(12)
+    beaten = play.node("julius").machine.sign.at
+    lease = play.node("julius").machine.leases.length_ns
+    play.node("julius").lose_medium("eth0")
+    play.until(lambda: play.holders("IPaddr::10.0.0.254") == ["caesar"], "the take-over", 20)
+    assert any(what == "lease lapsed" for _, _, what in play.world.transcript)
+    gaps = play.world.audit.gaps
+    assert [(gap.holder, gap.taker, gap.released) for gap in gaps] == [("julius", "caesar", False)] * 2
+    assert {gap.began for gap in gaps} == {beaten + lease}
+    assert all(gap.ended < play.world.now for gap in gaps)
+
+
+def test_a_lease_that_is_revived_leaves_a_gap():
+    """A node that is alone goes on with what it held when it has not run for longer than its lease."""
+    play = Script(media=("eth0",))
+    play.boot()
+    play.until_stable()
+    play.power_off("caesar")
+    play.run(40)
+    assert not play.world.audit.gaps
+    ended = play.node("julius").machine.sign.at + play.node("julius").machine.leases.length_ns
+    play.stall("julius", 25)
+    play.run(1)
+    assert play.holders("IPaddr::10.0.0.254") == ["julius"]
+    assert {(gap.holder, gap.taker, gap.began) for gap in play.world.audit.gaps} == {("julius", "julius", ended)}
+
+
 def test_octets_come_no_faster_than_the_line():
     play = Script()
     play.boot()
