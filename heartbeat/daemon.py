@@ -128,6 +128,7 @@ class _Daemon:
         self._executor.start()
         self._journal = self._recorder.start(self._cluster, now)
         self._wire.hear = self._journal.hear
+        self._wire.view = self._cluster.view
         self._give_up(privileges.hide_memory(not config.coredumps), privileges.drop_capabilities())
         gc.collect()
         gc.freeze()  # what is here now stays; a collection looks at the rest only

@@ -5,6 +5,9 @@ buffers take turns: each begins with a snapshot; when one is half full and nothi
 begun anew, so that there is always at least half a buffer of past. An event is written before the core is told, and a
 digest of what the core answered after: what ends this process in between is in the record.
 
+A message that changed nothing that anybody sees, and comes again octet by octet, is recorded as the place of the first:
+whoever repeats it can't push the past out of the buffers.
+
 A buffer is memory that outlives the process where the recorder found such (recorder.py), and is always fit to be
 copied: it holds whole records from its beginning, then a zero. Nothing here opens a file or reads a clock.
 
@@ -47,11 +50,16 @@ _INSTANT, _INSTANT_AT = struct.Struct("<q"), 4
 _DIGEST, _DIGEST_AT = struct.Struct("<IB"), 12
 _WALL = struct.Struct("<q")
 _REPEATED = struct.Struct("<IQI")
+_PLACE = struct.Struct("<I")
 RECORDS_AT = len(MAGIC) + _SERIAL.size
 
 # kinds of records. FRAME: not told, but meant by a later REPEATED; OMITTED: an event that no buffer has room for, so
-# that what follows it cannot be told again before the next snapshot
-END, SNAPSHOT, MESSAGE, TICK, OTHER, FRAME, REPEATED, OMITTED = range(8)
+# that what follows it cannot be told again before the next snapshot; AGAIN: the MESSAGE at that place, told once more
+END, SNAPSHOT, MESSAGE, TICK, OTHER, FRAME, REPEATED, OMITTED, AGAIN = range(9)
+
+# octets that the AGAIN records of one buffer may stand for: as a file, where each is written out, it must still be one
+# that is read (journalfile.py)
+AGAIN_OCTETS = 8 * 1024 * 1024
 
 # digests of no action, and of an event that was not answered yet
 NOTHING, UNANSWERED = 0, 0xFFFFFFFF
@@ -114,6 +122,8 @@ class Journal:
         self._newest: dict[str, int] = {}  # medium → where its newest status is, if in this buffer
         self._older: dict[str, bytes] = {}  # medium → the body of its newest status in an earlier one
         self._repeated: dict[str, int] = {}  # medium → its REPEATED record, as long as nothing else is recorded
+        self._idle: dict[int, int] = {}  # hash of a body → where the MESSAGE is, in this buffer, that led to nothing
+        self._again = 0  # octets that stand for others so far
         if self.problem is None:
             self._begin(now)
 
@@ -121,21 +131,19 @@ class Journal:
         """What the cluster answers. Raises what it raises, when that is recorded."""
         if self.problem is not None:
             return self._handle(event, now)
-        kind = type(event)
-        if kind is Message:
-            code, body = MESSAGE, self._message(event)  # type: ignore[arg-type]
-        elif kind is Tick:
-            code, body = TICK, _WALL.pack(event.wall_s)  # type: ignore[union-attr]
-        else:
-            code, body = OTHER, _packed(freeze(event))
+        code, body = self._encoded(event)
         if not self._room(len(body), now):
             return self._tell_unrecorded(event, now)
         at, buffer = self._at, self._buffer
+        if code == MESSAGE:
+            place = self._place(body)
+            if event.type == "status":  # type: ignore[union-attr]
+                self._newest[event.medium] = place or at  # type: ignore[union-attr]
+            if place:
+                code, body = AGAIN, _PLACE.pack(place)
         end = at + _HEAD.size + len(body)
         buffer[at + _HEAD.size : end] = body
         _HEAD.pack_into(buffer, at, len(body), now, UNANSWERED, 0, code)
-        if code == MESSAGE and event.type == "status":  # type: ignore[union-attr]
-            self._newest[event.medium] = at  # type: ignore[union-attr]
         if self._repeated:
             self._repeated.clear()
         actions = self._handle(event, now)
@@ -144,16 +152,18 @@ class Journal:
         else:
             _DIGEST.pack_into(buffer, at + _DIGEST_AT, NOTHING, 0)
             self._at = end
+            if code == MESSAGE:
+                self._idle[hash(body)] = at
             if end > self._half:
                 self._begin(now)
         return actions
 
-    def hear(self, medium: str, decoder: Decoder, frame: bytes, now: int) -> bool:
+    def hear(self, medium: str, decoder: Decoder, frame: bytes, now: int) -> int:
         """In the place of Cluster.hear."""
         number = self._cluster.hear(decoder, frame, now)
         if number:
             self.repeated(medium, number, now)
-        return number > 0
+        return number
 
     def repeated(self, medium: str, sequence: int, now: int) -> None:
         """The newest status of this medium came again under its next number, or under the same, and changed nothing but
@@ -182,6 +192,23 @@ class Journal:
         if self._on_decision is not None:
             self._on_decision(said, now)
 
+    def _encoded(self, event: Event) -> tuple[int, bytes]:
+        """The kind of its record, and the body."""
+        kind = type(event)
+        if kind is Message:
+            return MESSAGE, self._message(event)  # type: ignore[arg-type]
+        if kind is Tick:
+            return TICK, _WALL.pack(event.wall_s)  # type: ignore[union-attr]
+        return OTHER, _packed(freeze(event))
+
+    def _place(self, body: bytes) -> int:
+        """Where the same message is that led to nothing; 0: it is recorded as it is."""
+        place = self._idle.get(hash(body), 0)
+        if not place or self._again >= AGAIN_OCTETS or self._body(place) != body:
+            return 0
+        self._again += len(body)
+        return place
+
     def _message(self, message: Message) -> bytes:
         """Its medium, a zero, whether its strong signature was good, and its octets."""
         key = message.medium, message.strong
@@ -206,6 +233,11 @@ class Journal:
             self._begin(now)
         return self.problem is None and self._at <= most
 
+    def _body(self, at: int) -> bytes:
+        """Of the record that begins there."""
+        start = at + _HEAD.size
+        return bytes(self._buffer[start : start + _HEAD.unpack_from(self._buffer, at)[0]])
+
     def _put(self, code: int, body: bytes, now: int) -> int:
         """A record that is not told, and has no answer; where it begins."""
         at = self._at
@@ -219,8 +251,7 @@ class Journal:
         """The other buffer, with what the cluster is now."""
         snapshot = self._snapshot()
         for medium, at in self._newest.items():
-            start = at + _HEAD.size
-            self._older[medium] = bytes(self._buffer[start : start + _HEAD.unpack_from(self._buffer, at)[0]])
+            self._older[medium] = self._body(at)
         if RECORDS_AT + 2 * _HEAD.size + len(snapshot) > len(self._buffer) // 2:
             self.problem = f"the cluster is too large to be journalled: {len(snapshot)} octets"
         if self.problem is not None:
@@ -233,6 +264,8 @@ class Journal:
         self._serial += 1
         self._newest.clear()
         self._repeated.clear()
+        self._idle.clear()
+        self._again = 0
         self._at = RECORDS_AT
         self._put(SNAPSHOT, snapshot, now)
         _SERIAL.pack_into(buffer, len(MAGIC), self._serial)
@@ -314,6 +347,12 @@ def message_in(body: bytes) -> tuple[str, bool, bytes]:
     """(medium, strong, octets) of a MESSAGE or a FRAME."""
     medium, _, rest = body.partition(b"\0")
     return medium.decode("utf-8", "surrogateescape"), rest[:1] == b"!", rest[1:]
+
+
+def place_in(body: bytes) -> int:
+    """Where the MESSAGE is that an AGAIN means."""
+    at: int = _PLACE.unpack(body)[0]
+    return at
 
 
 def repetition_in(body: bytes) -> tuple[int, int, int]:

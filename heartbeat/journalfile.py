@@ -91,26 +91,33 @@ def _lines(image: bytes) -> Iterator[Line]:
         if record.kind == journal.SNAPSHOT:
             held = journal.unpacked(record.body, SNAPSHOT_OCTETS)
             line |= {"program": held["program"], "snapshot": _unsigned_table(held["table"])}
-        elif record.kind in (journal.MESSAGE, journal.FRAME):
-            frames[record.at] = _message(record.body)
+        else:
+            if record.kind in (journal.MESSAGE, journal.FRAME):
+                frames[record.at] = _message(record.body)
             if record.kind == journal.FRAME:
                 continue
-            line |= {"event": "Message", **frames[record.at]}
-        elif record.kind == journal.TICK:
-            line |= {"event": "Tick", "wall_s": journal.wall_of(record.body)}
-        elif record.kind == journal.REPEATED:
-            count, sequence, at = journal.repetition_in(record.body)
-            line |= {"event": "Repeated", **frames[at], "count": count, "sequence": sequence}
-        elif record.kind == journal.OTHER:
-            table = journal.unpacked(record.body, SNAPSHOT_OCTETS)
-            line |= {"event": table[1][0].rpartition(".")[2], "table": table}
-        else:
-            line |= {"event": "Omitted"}
+            line |= _event(record, frames)
         if record.digest == journal.UNANSWERED:
             line["digest"] = None
         elif record.digest != journal.NOTHING:
             line |= {"actions": record.letters, "digest": f"{record.digest:08x}"}
         yield line
+
+
+def _event(record: journal.Record, frames: dict[int, Line]) -> Line:
+    if record.kind == journal.MESSAGE:
+        return {"event": "Message", **frames[record.at]}
+    if record.kind == journal.AGAIN:
+        return {"event": "Message", **frames[journal.place_in(record.body)]}
+    if record.kind == journal.TICK:
+        return {"event": "Tick", "wall_s": journal.wall_of(record.body)}
+    if record.kind == journal.REPEATED:
+        count, sequence, at = journal.repetition_in(record.body)
+        return {"event": "Repeated", **frames[at], "count": count, "sequence": sequence}
+    if record.kind == journal.OTHER:
+        table = journal.unpacked(record.body, SNAPSHOT_OCTETS)
+        return {"event": table[1][0].rpartition(".")[2], "table": table}
+    return {"event": "Omitted"}
 
 
 def _message(body: bytes) -> Line:

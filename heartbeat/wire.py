@@ -2,6 +2,15 @@
 
 A medium that cannot be opened or dies is an event for the core and a line in the log; it is tried again with back-off,
 and nothing else waits for it. A message is encoded once for each format in use.
+
+What is read of a network is worth what is new in it, and the rest may be somebody's who wants us to be busy:
+
+    the peer's next status, by its octets    taken at once
+    a message with a higher number           told to the core
+    one without, a recording for example     told as well, but not more of them than a peer has reason to send
+    no message, or not signed by us          counted
+
+A medium that has brought none of the first three rests for a moment.
 """
 
 from __future__ import annotations
@@ -24,10 +33,64 @@ if TYPE_CHECKING:
     from _hbfast.codec import Message
     from heartbeat.config import Config
     from heartbeat.config.record import MediumConfig
+    from heartbeat.core.view import ClusterView
     from heartbeat.loop import Loop
     from heartbeat.media import Medium
 
 REOPEN_FIRST_NS, REOPEN_MOST_NS = 500_000_000, 5_000_000_000
+
+
+# messages without a new number that are told to the core at once; then one each keepalive. Genuine ones: what was asked
+# for again, 50 at once, and an acknowledgement of ten statuses. What is left out is as good as lost on its way, and is
+# asked for again.
+KNOWN_BURST = 100
+# of the nodes that a medium has brought messages of; two in a file, and a new one with each start of one
+GENERATIONS_LIMIT = 64
+
+
+class Sieve:
+    """What of the messages that a medium brings is told to the core. refused: messages that are not.
+
+    Telling costs several times what finding the signature good does, and is recorded: whoever has recordings must not
+    be able to spend our time, nor to push everything else out of the journal. Numbers tell them from what is new.
+    """
+
+    def __init__(self) -> None:
+        self.interval_ns = 0  # between two that have no new number, in the long run
+        self.refused = 0
+        self._highest: dict[tuple[str, int], int] = {}  # (node, generation) → number
+        self._paid_ns = -(1 << 62)  # when the last of them would have been due, had they come one by one
+
+    def new(self, message: Message) -> bool:
+        """Has it a higher number than any before it of its sender's generation?"""
+        number = message.sequence
+        key = message.source or "", message.generation
+        highest = self._highest.get(key)
+        if highest is None:
+            if number <= 0 or not self._room(*key):
+                return False
+        elif number <= highest:
+            return False
+        self._highest[key] = number
+        return True
+
+    def _room(self, node: str, generation: int) -> bool:
+        """For one that is not known. Where there are too many, the lowest goes, for a higher one only: so those of old
+        recordings cannot push out each other in turn, and seem new for ever."""
+        if len(self._highest) >= GENERATIONS_LIMIT:
+            if any(other == node and known > generation for other, known in self._highest):
+                return False
+            del self._highest[min(self._highest, key=lambda key: key[1])]
+        return True
+
+    def affords(self, now: int) -> bool:
+        """One more that is not new?"""
+        paid_ns = max(self._paid_ns, now - KNOWN_BURST * self.interval_ns) + self.interval_ns
+        if paid_ns > now:
+            self.refused += 1
+            return False
+        self._paid_ns = paid_ns
+        return True
 
 
 class Line:
@@ -41,11 +104,14 @@ class Line:
         self.reason = ""
         self._rejected_before = 0
         self.told: dict[str, int] = {}  # rejections that the log knows of, by cause
+        self.sieve = Sieve()
+        self.repeated = 0  # number of the status that was taken by its octets last
+        self.doubt: tuple[int, Message, int] | None = None  # where in the last helping a new message was, and when
         self.decoder = Decoder(medium.name, auth, stream=medium.stream)
 
     def rekey(self, auth: Authenticator) -> None:
         """New keys from now on; a frame that is half received is received again."""
-        self._rejected_before = self.rejected
+        self._rejected_before = self.rejected - self.sieve.refused
         self.told = {}
         self.decoder = Decoder(self.name, auth, stream=self.medium.stream)
 
@@ -71,34 +137,47 @@ class Line:
 
     @property
     def rejected(self) -> int:
-        """Frames that did not decode or verify."""
-        counters = self.decoder.counters
-        return self._rejected_before + sum(counters[cause] for cause in REJECTING)
+        """Frames that did not decode or verify, or that there were too many of."""
+        return self._rejected_before + sum(self.rejections().values())
+
+    def rejections(self) -> dict[str, int]:
+        """By cause; of the signatures, those by the keys in use."""
+        counters = {**self.decoder.counters, "known": self.sieve.refused}
+        return {cause: counters[cause] for cause in REJECTING}
 
 
-# the decoder's counters that mean a frame was thrown away, and what that means
+# the decoder's counters that mean a frame was thrown away, and the sieve's; and what that means
 REJECTING = {
     "bad_auth": "not signed with a key of ours",
     "malformed": "no message",
     "oversize": "too large",
     "truncated": "cut short",
+    "known": "signed, but no newer than others before it, and too many of them",
 }
 # lines for the log, of each cause on each medium, in ten seconds; what comes beyond is counted
 REJECTED_LINES = 3
-# A medium that brings nothing but rubbish is listened to again after so long: then a flood is read many datagrams at a
-# time, for half the processor time. Its buffer holds three times as much of one at 50,000 a second.
+# A medium that brings nothing of use is listened to again after so long: then a flood is read many datagrams at a time,
+# for half the processor time. Its buffer holds three times as much of one at 50,000 a second.
 RUBBISH_PAUSE_NS = 1_000_000
+# what came of something that was read
+NOTHING, TOLD, TAKEN = range(3)
 
 
 class Wire:
     """lines: the configured media by name, in ha.cf's order."""
 
+    # (medium, decoder, octets, now): the number of the peer's last status, which has come once more, and is taken; 0:
+    # it is to be decoded
+    hear: Callable[[str, Decoder, bytes, int], int] | None
+    # what the core believes; without it, that every message with a new number counts
+    view: Callable[[], ClusterView] | None
+
     def __init__(self, config: Config, lock_dir: str, loop: Loop) -> None:
         self._loop = loop
         self._lock_dir = lock_dir
         self.lines: dict[str, Line] = {}
-        # (medium, decoder, octets, now): the peer's last status once more, and taken; else it is decoded
-        self.hear: Callable[[str, Decoder, bytes, int], bool] | None = None
+        self.hear = None
+        self.view = None
         self._keys: tuple[dict[int, tuple[str, bytes]], int] | None = None
         self.configure(config)
 
@@ -125,6 +204,7 @@ class Wire:
         for name, medium in wanted.items():
             line = kept.get(name) or Line(medium, media.create(medium, self._lock_dir), self._auth)
             self.lines[name] = line
+            line.sieve.interval_ns = config.keepalive_ms * MILLISECOND // config.divisor
             if isinstance(line.medium, media.Datagrams):
                 # a peer that speaks from elsewhere is heard before its deadtime is over
                 line.medium.patience_ns = config.deadtime_ms * MILLISECOND // config.divisor // 2
@@ -177,24 +257,70 @@ class Wire:
         except OSError as error:
             self._died(line, error)
             return
-        heard = -1
+        taken, useless = -1, 0
+        line.doubt = None
         for position, chunk in enumerate(chunks):
-            # what waits in the inbox came before
-            if not self._loop.inbox and self.hear is not None and self.hear(line.name, line.decoder, chunk, now):
-                heard = position
-                continue
-            for message in line.decoder.feed(chunk):
-                self._loop.inbox.append((message, now))
-                heard = position
+            came = self._take(line, position, chunk, now)
+            if came == NOTHING:
+                useless += 1
+            elif came == TAKEN:
+                taken = position
         if isinstance(line.medium, media.Datagrams):
-            if heard >= 0:
-                strange = line.medium.believe(heard, now)
-                if strange is not None:
-                    self._loop.log.write(WARN, strange)
-            elif chunks:
+            if taken >= 0:
+                self._believe(line.medium, taken, now)
+            elif useless and useless == len(chunks):
                 self._rest(line, now)
-        if self._log_bad:
+        if useless and self._log_bad:
             self._tell_rejected(line)
+
+    def _take(self, line: Line, position: int, chunk: bytes, now: int) -> int:
+        """One of those that were read: TAKEN, TOLD where the core is to be told of it, or NOTHING."""
+        # what waits in the inbox came before
+        if not self._loop.inbox and self.hear is not None:
+            number = self.hear(line.name, line.decoder, chunk, now)
+            if number:
+                copy = number == line.repeated  # which proves nothing that the first has not
+                line.repeated = number
+                return NOTHING if copy else TAKEN
+        came = NOTHING
+        for message in line.decoder.feed(chunk):
+            if isinstance(line.medium, media.Datagrams):
+                if line.sieve.new(message):
+                    if line.doubt is None or message.generation >= line.doubt[1].generation:
+                        line.doubt = position, message, now
+                elif not line.sieve.affords(now):
+                    continue
+            self._loop.inbox.append((message, now))
+            came = TOLD
+        return came
+
+    def _believe(self, medium: media.Datagrams, position: int, now: int) -> None:
+        strange = medium.believe(position, now)
+        if strange is not None:
+            self._loop.log.write(WARN, strange, cause=f"elsewhere {medium.name}", burst=REJECTED_LINES)
+
+    def _resolve(self, line: Line) -> None:
+        """The core has been told of a new message. Has it counted? Recordings are new to a medium that has heard
+        nothing else yet; who is believed because of one could keep the peer itself from being heard."""
+        if line.doubt is None or not isinstance(line.medium, media.Datagrams):
+            return
+        position, message, at = line.doubt
+        line.doubt = None
+        if line.medium.wonders(at) and (self.view is None or self._counted(line, message, at)):
+            self._believe(line.medium, position, at)
+
+    def _counted(self, line: Line, message: Message, at: int) -> bool:
+        """The core hears this node on this medium, in this generation and now."""
+        assert self.view is not None
+        assert isinstance(line.medium, media.Datagrams)
+        node = self.view().nodes.get(message.source or "")
+        return (
+            node is not None
+            and node.last_heard_ns is not None
+            and node.last_heard_ns >= at - line.medium.patience_ns
+            and node.generation == message.generation
+            and node.links.get(line.name) == "up"
+        )
 
     def _rest(self, line: Line, now: int) -> None:
         self._loop.poller.change(line.medium.fileno(), 0)
@@ -205,11 +331,10 @@ class Wire:
 
     def _tell_rejected(self, line: Line) -> None:
         """At a bounded rate, and of the contents nothing: whoever can send to us could fill the disk."""
-        counters = line.decoder.counters
-        for cause, meaning in REJECTING.items():
-            count = counters[cause]
+        for cause, count in line.rejections().items():
             if count != line.told.get(cause, 0):
                 line.told[cause] = count
+                meaning = REJECTING[cause]
                 text = f"medium {line.name}: message rejected, {meaning} ({cause} {count} so far)"
                 self._loop.log.write(WARN, text, cause=f"{cause} {line.name}", burst=REJECTED_LINES)
 
@@ -239,7 +364,10 @@ class Wire:
         return min(due) if due else None
 
     def flush(self, now: int) -> None:
+        """After the core was told what has come."""
         for line in self.lines.values():
+            if line.doubt is not None:
+                self._resolve(line)
             if line.state == "up" and (due := line.medium.deadline()) is not None and due <= now:
                 try:
                     line.medium.flush(now)

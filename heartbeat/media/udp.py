@@ -11,7 +11,9 @@ A ucast medium hears the addresses that its lines name, and a flood from elsewhe
 peer may speak from another of its addresses, though, and must be heard all the same before its deadtime is over:
 
     filtered ──── nothing good for `patience_ns` ────► open ──── good, from a named address ────► filtered
-                                                        └────── good, from another one ────► open for good, and said
+                                                        └────── good, from another one ────► open, and said
+
+Good is what has counted, no recording: so nobody else can open it, keep it open, or shut out a peer that has moved.
 
 With the operator's own list (`udp_sources`) every UDP medium hears these addresses and never any other.
 """
@@ -94,7 +96,7 @@ class Datagrams:
         self._sources = config.sources  # none: whoever sends is heard
         self._strict = config.sources_strict
         self._filtered = False
-        self._elsewhere = False  # the peer speaks from an address that no line names
+        self._elsewhere = ""  # the address that the peer speaks from, and no line names
         self._heard_at: int | None = None
         self._senders: list[str] = []  # of what `receive` returned last, while open
         self._lost = 0  # by sockets that are closed
@@ -108,7 +110,7 @@ class Datagrams:
             self._receiver = _udp_socket()
             self._index = self._find_interface(self._sender)
             self._open_sender(self._sender)
-            self._elsewhere = False
+            self._elsewhere = ""
             self._heard_at = None
             self._filter(self._receiver)  # before it is bound, so that nothing slips through
             self._open_receiver(self._receiver)
@@ -213,16 +215,26 @@ class Datagrams:
                 return  # no filters in this kernel: every datagram costs what its signature costs
             self._filtered = True
 
+    def wonders(self, now: int) -> bool:
+        """Would it make a difference to know that something has counted?"""
+        if not self._sources or self._strict:
+            return False
+        return not self._filtered or self._heard_at is None or now - self._heard_at > self.patience_ns // 2
+
     def believe(self, position: int, now: int) -> str | None:
-        """The frame at this position of the last `receive` was a good message. A line for the log, or None."""
+        """The frame at this position of the last `receive` was a message that has counted, not only one that is well
+        signed. A line for the log, or None."""
         self._heard_at = now
-        if self._filtered or self._elsewhere or not self._senders or self._receiver is None:
+        if self._filtered or not self._senders or self._receiver is None:
             return None
         sender = self._senders[position]
         if sender in self._sources:
+            self._elsewhere = ""
             self._filter(self._receiver)
             return None
-        self._elsewhere = True
+        if sender == self._elsewhere:
+            return None
+        self._elsewhere = sender
         return (
             f"medium {self.name}: the peer speaks from {sender}, which no ucast line names: strangers' datagrams are"
             f" not kept out; write `udp_sources {' '.join((*self._sources, sender))}`"

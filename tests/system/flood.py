@@ -1,10 +1,14 @@
-"""A third host that sends rubbish to a node's port as fast as it is told to: one JSON argument,
+"""A third host that sends rubbish, or recordings, to a node's port as fast as it is told to: one JSON argument,
 
     {"interface": …, "from": [hardware address, address], "to": the same, "rate": datagrams a second, "seconds": …}
 
 and prints what it has sent, as JSON. Frames are made beforehand and handed to the card many at a time (sendmmsg), so
 that one ordinary process makes the rate. The octets are random, or messages that are cut short, damaged, or signed with
-a key that is none; the sender's address can be anybody's.
+a key that is none; the sender's address can be anybody's. With "recordings", a list of payloads in hex, it sends these.
+
+    {"interface": …, "record": address, "count": …}
+
+prints, as such a list, what that host sends to the port.
 """
 
 import ctypes
@@ -66,10 +70,30 @@ def frame(source: list[str], target: list[str], payload: bytes) -> bytes:
     return hardware + header + struct.pack("!HHHH", PORT, PORT, 8 + len(payload), 0) + payload
 
 
+def record(told: dict) -> list[str]:
+    """Payloads of UDP from one host to the port, as they pass the interface."""
+    source = socket.inet_aton(told["record"])
+    found = []
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800)) as tap:
+        tap.bind((told["interface"], 0x0800))
+        while len(found) < told["count"]:
+            packet, (_, _, direction, *_) = tap.recvfrom(2000)
+            begin = 4 * (packet[0] & 15)
+            port, length = struct.unpack_from("!HH", packet, begin + 2)
+            if direction != socket.PACKET_OUTGOING and packet[12:16] == source and (packet[9], port) == (17, PORT):
+                found.append(packet[begin + 8 : begin + length].hex())
+    return found
+
+
 def main() -> None:
     told = json.loads(sys.argv[1])
+    if "record" in told:
+        os.write(1, json.dumps(record(told)).encode() + b"\n")
+        return
     dice = random.Random(1)
-    frames = [frame(told["from"], told["to"], rubbish(dice)) for _ in range(16 * AT_ONCE)]
+    recorded = [bytes.fromhex(each) for each in told.get("recordings", ())]
+    payloads = [recorded[number % len(recorded)] if recorded else rubbish(dice) for number in range(16 * AT_ONCE)]
+    frames = [frame(told["from"], told["to"], payload) for payload in payloads]
     out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     out.bind((told["interface"], 0))
     out.setsockopt(_SOL_PACKET, _QDISC_BYPASS, 1)

@@ -12,7 +12,7 @@ from heartbeat import journal, journalfile
 from heartbeat.core.cluster import Cluster
 from heartbeat.core.events import Tick
 from heartbeat.core.settings import SECOND
-from heartbeat.journal import MESSAGE, NOTHING, OTHER, SIZE, SNAPSHOT, TICK, UNANSWERED, Journal
+from heartbeat.journal import AGAIN, MESSAGE, NOTHING, OTHER, SIZE, SNAPSHOT, TICK, UNANSWERED, Journal
 
 
 def buffers(size=SIZE):
@@ -154,6 +154,72 @@ def test_a_record_makes_nothing_for_the_collector(pair):
         assert gc.get_count()[0] - before < 10
     finally:
         gc.enable()
+
+
+# --- recordings: messages that lead to nothing
+
+
+def recordings(world, count: int) -> list[bytes]:
+    """Statuses that caesar has sent, and julius has heard."""
+    sent = [message for message in world.nodes[CAESAR].sent if message.type == "status"]
+    return [encode(message, AUTH, "netstring") for message in sent[:count]]
+
+
+def test_recordings_take_little_room_and_each_is_told_again():
+    """However often they come, a minute of the past outlives them; and what the core has counted comes out the same."""
+    world = World()
+    julius, _ = world.both()
+    world.run(120)
+    kept = world.journals[JULIUS][0]
+    kept._begin(world.now)
+    before = kept._at
+    frames = recordings(world, 5)
+    for number in range(2000):
+        world.deliver(julius, "ttyS0", frames[number % len(frames)])
+    assert len(kept.kept) == 1
+    assert (kept._at - before) / 2000 < 30, "octets; a frame alone has 300"
+    kept._begin(world.now)
+    world.run(60)
+    lines = kept.lines()
+    assert sum(line.get("event") == "Message" for line in lines) > 2000
+    steps = replayed(lines)
+    assert [step.trouble for step in steps if step.trouble] == []
+    assert sum(isinstance(step.event, Message) for step in steps) > 2000
+
+
+@pytest.mark.parametrize("every", [3000, SIZE])
+def test_what_is_recorded_as_the_place_of_another_is_in_the_same_buffer(every):
+    """Buffers begin anew among recordings, heartbeats and their repetitions; it can be told from each snapshot on."""
+    world = World(every=every)
+    julius, _ = world.both()
+    world.run(120)
+    for _ in range(20):
+        for one in recordings(world, 7):
+            world.deliver(julius, "ttyS0", one)
+            world.deliver(julius, "ttyS0", one)
+        world.run(7)
+    kept = world.journals[JULIUS][0]
+    found = [kinds(image) for image in kept.images()]
+    assert any(AGAIN in each for each in found)
+    head, *lines = kept.lines()
+    for begin in [number for number, line in enumerate(lines) if "snapshot" in line]:
+        assert [step.trouble for step in replayed([head, *lines[begin:]]) if step.trouble] == []
+
+
+def test_a_buffer_stands_for_no_more_than_a_file_may_hold(monkeypatch):
+    world = World()
+    julius, _ = world.both()
+    world.run(120)
+    kept = world.journals[JULIUS][0]
+    kept._begin(world.now)
+    monkeypatch.setattr(journal, "AGAIN_OCTETS", 3000)
+    (one,) = recordings(world, 1)
+    for _ in range(100):
+        world.deliver(julius, "ttyS0", one)
+    found = kinds(kept.images()[-1])
+    assert 2500 < found.count(AGAIN) * len(one) < 4000
+    assert found.count(MESSAGE) > 50
+    assert [step.trouble for step in replayed(kept.lines()) if step.trouble] == []
 
 
 # --- repetitions: the core hears them by their octets alone

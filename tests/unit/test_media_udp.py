@@ -434,19 +434,49 @@ def test_a_silent_peer_is_looked_for_everywhere_and_the_filter_comes_back(opened
     assert medium.deadline() == START + 3 * PATIENCE_NS
 
 
-def test_a_peer_that_speaks_from_elsewhere_is_heard_for_good(opened, say):
-    """Whoever replays its messages from a named address must not get it shut out again."""
+def test_a_peer_that_speaks_from_elsewhere_is_heard_and_said(opened, say):
+    """Recordings that come from a named address meanwhile are never believed: they can't get it shut out again."""
     medium = hearing_another(opened, say)
     text = medium.believe(0, START + PATIENCE_NS)
     assert "10.0.0.66" in text
     assert "`udp_sources 10.0.0.2 10.0.0.66`" in text
     say_all(say)
     assert medium.receive() == [b"2", b"3", b"66"]
-    for position in range(3):
-        assert medium.believe(position, START + 2 * PATIENCE_NS) is None, "said once"
+    for _ in range(3):
+        assert medium.believe(2, START + 2 * PATIENCE_NS) is None, "said once"
     assert medium.deadline() is None
     say_all(say)
     assert hears(medium) == [2, 3, 66]
+
+
+def test_the_filter_comes_back_when_a_named_address_truly_speaks_again(opened, say):
+    """One message from elsewhere must not take it off until the daemon ends."""
+    medium = hearing_another(opened, say)
+    assert medium.believe(0, START + PATIENCE_NS)
+    say_all(say)
+    assert medium.receive() == [b"2", b"3", b"66"]
+    assert medium.believe(0, START + 2 * PATIENCE_NS) is None
+    say_all(say)
+    assert hears(medium) == [2]
+    silent(medium, START + 3 * PATIENCE_NS)
+    say_all(say)
+    assert medium.receive() == [b"2", b"3", b"66"]
+    assert "10.0.0.66" in medium.believe(2, START + 3 * PATIENCE_NS), "it has moved once more"
+
+
+def test_who_wonders_whether_something_has_counted(opened, say):
+    """A medium without a list wonders never, one with a filter when it is about to take it off, one without at once."""
+    medium = opened(0, "ucast", address="10.0.0.2", sources=("10.0.0.2",))
+    medium.patience_ns = PATIENCE_NS
+    assert medium.wonders(START)
+    medium.believe(0, START)
+    assert not medium.wonders(START + PATIENCE_NS // 2)
+    assert medium.wonders(START + PATIENCE_NS // 2 + 1)
+    silent(medium, START + PATIENCE_NS)
+    medium._heard_at = START + PATIENCE_NS
+    assert medium.wonders(START + PATIENCE_NS)
+    for options in ({}, {"sources": ("10.0.0.3",), "sources_strict": True}):
+        assert not opened(1, "ucast", address="10.0.0.1", **options).wonders(START)
 
 
 def test_a_medium_that_was_opened_again_filters_again(opened, say, hosts):
