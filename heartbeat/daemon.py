@@ -119,6 +119,7 @@ class _Daemon:
             leftovers=inherited.leftovers,
             adopted=inherited.adopted,
             peer_dead=inherited.peer_dead,
+            overdue=inherited.overdue,
             known=self._executor.memory.read(),
         )
         self._control = Control(self._loop.poller, self._paths.control, self._ask)

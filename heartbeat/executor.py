@@ -62,10 +62,11 @@ TABLE_WAITED_FOR_NS = 1_000_000_000
 class Inherited:
     """What an earlier run of this node has left, as Cluster wants to know it: keys of groups."""
 
-    def __init__(self, leftovers: set[str], adopted: set[str], *, peer_dead: bool) -> None:
+    def __init__(self, leftovers: set[str], adopted: set[str], *, peer_dead: bool, overdue: bool) -> None:
         self.leftovers = leftovers
         self.adopted = adopted
         self.peer_dead = peer_dead
+        self.overdue = overdue
 
 
 class Executor:
@@ -206,6 +207,7 @@ class Executor:
         last_ns = self._sign.last_ns
         peer_dead = last_ns is not None and self._sign.was_alone and now - last_ns < self._settings.alone_ns
         # a peer that has been dead all the while has taken nothing, whether the leases still run or not
+        overdue = self.lease.overdue()
         surviving = self.lease.survivors(self._held.begun)
         adopted = {
             group.key
@@ -225,7 +227,7 @@ class Executor:
             if group.key not in adopted
             and (group.key in self._held.begun or any(self._is_up(resource) for resource in group.resources))
         }
-        return Inherited(leftovers, adopted, peer_dead=peer_dead)
+        return Inherited(leftovers, adopted, peer_dead=peer_dead, overdue=overdue)
 
     def _adopt(self, group: Group) -> bool:
         """Has all of it been started, and are its addresses there?"""

@@ -140,11 +140,15 @@ class Lease:
 
     # --- leases
 
+    def overdue(self) -> bool:
+        """An earlier run's last sign of life is too long ago to go on from it."""
+        last_ns = self._sign.last_ns
+        return last_ns is None or self._loop.now() - last_ns > self._lease_ns - self._guard_ns - ADOPTION_NS
+
     def survivors(self, keys: Iterable[str]) -> set[str]:
         """Which of these groups of an earlier run may be renewed as if it had not ended. Where no table is in force the
         clock alone says so: the peer has been patient for less than its deadtime."""
-        last_ns = self._sign.last_ns
-        if last_ns is None or self._loop.now() - last_ns > self._lease_ns - self._guard_ns - ADOPTION_NS:
+        if self.overdue():
             return set()
         loaded, running = self._gate.loaded, self.running()
         return {key for key in keys if loaded is None or key not in loaded.groups or key in running}

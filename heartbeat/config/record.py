@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 
-from heartbeat.core.settings import FAILBACK_LEGACY, MILLISECOND, Group, Resource, Settings
+from heartbeat.core.settings import FAILBACK_LEGACY, MILLISECOND, SECOND, Group, Resource, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 UDP_PORT = 694  # IANA's ha-cluster
 BAUD = 19200
 MAILSERVER = "smtp://localhost:25"
+
+
+STATUS_OCTETS = 400  # a generous size of a status, with some groups
 
 
 class MediumConfig:
@@ -64,6 +67,11 @@ class MediumConfig:
         self.sources: tuple[str, ...] = ()
         self.sources_strict = False
         self.frame_format = "classic" if type == "serial" else "netstring"
+
+    @property
+    def frame_ns(self) -> int:
+        """What a status takes on a serial line; 0 for others."""
+        return STATUS_OCTETS * 10 * SECOND // self.rate_bits_per_s if self.rate_bits_per_s else 0
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MediumConfig) and _values(self, MEDIUM_COMPARED) == _values(other, MEDIUM_COMPARED)
@@ -192,6 +200,7 @@ class Config:
             failback_delay_ns=self._ns(self.failback_delay_ms),
             max_rexmit_delay_ns=self._ns(self.max_rexmit_delay_ms),
             hopfudge=self.hopfudge,
+            frame_ns=max((medium.frame_ns for medium in self.media), default=0),
             reboot_on_stop_failure=self.reboot_on_stop_failure,
             strong_required=self.strong_auth == "required",
             resources_digest=self.resources_digest(),

@@ -43,13 +43,14 @@ class Cluster:
 
     What a run of this node that died has left, as keys of groups: `adopted` are up and their leases still run, so this
     run holds them from its first instant; `leftovers` may have something up, and are stopped before anything else is
-    decided. peer_dead: that run had found the peer dead, so short a time ago that it can't have taken anything since.
+    decided. peer_dead: that run had found the peer dead, a short time ago. overdue: but its leases have run out since:
+    a peer that was only not heard may have taken all, so it is asked, and the groups wait.
     known: peer → (generation, sequence) as the last `Remember` said.
     """
 
     def __init__(
         self, settings: Settings, *, generation: int, seed: int, now: int, leftovers: Collection[str] = (),
-        adopted: Collection[str] = (), peer_dead: bool = False,
+        adopted: Collection[str] = (), peer_dead: bool = False, overdue: bool = False,
         known: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:  # fmt: skip
         self.settings = settings
@@ -93,17 +94,10 @@ class Cluster:
             Reload: self._reload,
             LeaseLapsed: self._lease_lapsed,
         }
-        self._recall(leftovers, adopted, known or {}, peer_dead=peer_dead)
-
-    def _recall(
-        self, leftovers: Collection[str], adopted: Collection[str], known: Mapping[str, tuple[int, int]],
-        *, peer_dead: bool,
-    ) -> None:  # fmt: skip
-        """What an earlier run has left, and what it knew."""
-        for peer in self._membership.peers.values():
-            peer.tracker.start(*known.get(peer.name, (0, 0)))
-            if peer_dead:
-                self._membership.death(peer)
+        self._membership.recall(known or {}, dead=peer_dead and not overdue)
+        if peer_dead and overdue:
+            self._membership.hurry()
+            self._lease.wait(now)
         self._resources.recall(leftovers, adopted)
         if any(not peer.proven for peer in self._membership.peers.values()):
             self._challenge.ask()

@@ -119,6 +119,11 @@ class Lease(Machine):
         self._membership.postpone(now + peer.deadtime_ns)
         self._membership.beat(now)
 
+    def wait(self, now: int) -> None:
+        """At the start: what an earlier run held waits for the peer's answer, or its death."""
+        self.enter(LAPSED)
+        self._timers.arm(self._timer, now + ORIGINAL_NS // self._settings.divisor)
+
     def answered(self, seen: Bulletin) -> None:
         """The peer's status repeats the nonce: what it claims now, it has taken."""
         if self.state != LAPSED:

@@ -18,7 +18,7 @@ from heartbeat.core.settings import MILLISECOND, SECOND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from _hbfast.codec import Message
     from heartbeat.core.outbox import Outbox
@@ -244,6 +244,19 @@ class Membership:
             self._outbox.note(WARN, f"node {peer.name} is dead")
         self._on_death(peer)
 
+    def recall(self, known: Mapping[str, tuple[int, int]], *, dead: bool) -> None:
+        """At the start. known: peer → (generation, sequence), newest of an earlier run; dead: that had found it so."""
+        for peer in self.peers.values():
+            peer.tracker.start(*known.get(peer.name, (0, 0)))
+            if dead:
+                self.death(peer)
+
+    def hurry(self) -> None:
+        """At the start: who has not answered by then is dead, as it was before."""
+        self._start_due = self._outbox.now + self.settings.answer_ns
+        for peer in self.peers.values():
+            self._timers.arm(peer.timer, self._start_due)
+
     def postpone(self, until: int) -> None:
         """This node was late itself: what it has not heard may lie in its queues."""
         for peer in self.peers.values():
@@ -265,6 +278,8 @@ class Membership:
         peer.abandoned = max(peer.abandoned, peer.tracker.generation)
         peer.tracker.start(generation, sequence)
         peer.restarted()
+        peer.proven = True
+        peer.last_status_ns = now
         self._timers.arm(peer.timer, now + peer.deadtime_ns)
 
     def communications_up(self) -> bool:

@@ -180,13 +180,11 @@ class Resources(Machine):
             self.claim(self.groups.values(), "there is no other node alive")
         elif seen is not None and self.other.hears_us and self._chosen(seen):
             self.enter(SETTLED)
-            taken = [machine for machine in self.groups.values() if machine.claimed and self._contested(seen, machine)]
-            if taken:  # adopted, but too late
-                self.disclaim(taken)
+            self._let_go(seen)
             if seen.phase == bulletin.SETTLED:
                 self.claim(self.unclaimed(seen), "the other node does not have them")
             else:
-                mine = [m for m in self.groups.values() if self.local(m) and not self._contested(seen, m)]
+                mine = [m for m in self.groups.values() if self.local(m) and not seen.contests(self.label(m))]
                 self.claim(mine, "both nodes have just started")
         if self.state == SETTLED:
             self._outbox.note(INFO, f"settled; holding {self.describe_claims()}")
@@ -198,12 +196,14 @@ class Resources(Machine):
     def _chosen(self, seen: bulletin.Bulletin) -> bool:
         """What the peer has is known. Where both have just started each takes what prefers it; where their files
         differ both may be preferred, so the second of their names waits for what the first takes."""
-        if seen.phase == bulletin.UNSETTLED:
-            return self.other.follows or self.agreed(seen)
-        return seen.phase == bulletin.SETTLED
+        both = seen.phase == bulletin.UNSETTLED
+        return self.other.follows or self.agreed(seen) if both else seen.phase == bulletin.SETTLED
 
-    def _contested(self, seen: bulletin.Bulletin, machine: GroupMachine) -> bool:
-        return seen.contests(self._labels[machine.settings.key])
+    def _let_go(self, seen: bulletin.Bulletin) -> None:
+        """What was adopted too late: the peer has it."""
+        taken = [machine for machine in self.groups.values() if machine.claimed and seen.contests(self.label(machine))]
+        if taken:
+            self.disclaim(taken)
 
     def describe_claims(self) -> str:
         return " ".join(key for key, machine in self.groups.items() if machine.claimed) or "nothing"
@@ -223,6 +223,8 @@ class Resources(Machine):
         seen = self.other.bulletin
         if seen is not None and self.state == SETTLED:
             self._healing.look(seen)
+        elif seen is not None and self.state == UNSETTLED and seen.phase == bulletin.SETTLED:
+            self._let_go(seen)
 
     def peer_dead(self) -> None:
         """Its death or its departure: everything is ours."""

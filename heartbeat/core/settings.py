@@ -22,6 +22,9 @@ FAILBACK_NAMES = ("off", "on", "legacy")
 LEASE_MARGIN_PART = 10
 LEASE_MARGIN_LEAST_NS = 8 * MILLISECOND
 
+# A process at real-time priority answers in far less, also on a machine that stalls now and then.
+ANSWER_NS = 50 * MILLISECOND
+
 
 class Resource:
     """One word of a haresources line.
@@ -78,6 +81,8 @@ class Settings:
 
     resources_digest: eight hex digits over the normalised haresources. timing_digest: four over the times of ha.cf,
     then four over its list of nodes. Two nodes whose digests differ run on different files.
+    answer_ns: how long the other node's answer to a question takes at most, with one status lost. frame_ns: what a
+    status takes on the slowest line.
     lease_ns: how long this node answers for a group's addresses after the last sign of life that it sent. grant_ns: the
     same for what is granted between two of them. lease_slack_ns: what may pass between a look at the clock and either,
     half of the margin. alone_ns: for so long a run that had found the peer dead may be continued by the next one.
@@ -86,9 +91,10 @@ class Settings:
     """
 
     __slots__ = (
-        "alone_ns", "auto_failback", "deadtime_ns", "divisor", "failback_delay_ns", "grant_ns", "groups", "hopfudge",
-        "initdead_ns", "keepalive_ns", "lease_ns", "lease_slack_ns", "max_rexmit_delay_ns", "media", "node", "nodes",
-        "reboot_on_stop_failure", "resources_digest", "strong_required", "timing_digest", "uuid", "warntime_ns",
+        "alone_ns", "answer_ns", "auto_failback", "deadtime_ns", "divisor", "failback_delay_ns", "grant_ns", "groups",
+        "hopfudge", "initdead_ns", "keepalive_ns", "lease_ns", "lease_slack_ns", "max_rexmit_delay_ns", "media",
+        "node", "nodes", "reboot_on_stop_failure", "resources_digest", "strong_required", "timing_digest", "uuid",
+        "warntime_ns",
     )  # fmt: skip
 
     def __init__(
@@ -107,6 +113,7 @@ class Settings:
         failback_delay_ns: int = 0,
         max_rexmit_delay_ns: int = 250 * MILLISECOND,
         hopfudge: int = 1,
+        frame_ns: int = 0,
         reboot_on_stop_failure: bool = False,
         strong_required: bool = False,
         resources_digest: str = "00000000",
@@ -136,3 +143,5 @@ class Settings:
         self.grant_ns = max(self.lease_ns - keepalive_ns, self.lease_ns // 2)
         self.lease_slack_ns = max(deadtime_ns - self.lease_ns, MILLISECOND) // 2
         self.alone_ns = initdead_ns // 2
+        # a process that is woken, two statuses there for one back, sent together or soon after each other
+        self.answer_ns = max(ANSWER_NS, keepalive_ns // 4) + 3 * frame_ns

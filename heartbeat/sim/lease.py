@@ -116,12 +116,13 @@ class Lease:
 
     # --- after a crash
 
+    def overdue(self) -> bool:
+        """An earlier run's last sign of life is too long ago to go on from it."""
+        return self._world.now - self.sign.at > self.patience_ns - ADOPTION_NS
+
     def survivors(self, keys: Iterable[str]) -> set[str]:
         """Which of an earlier run's groups may be renewed as if it had not ended."""
-        now = self._world.now
-        if now - self.sign.at > self.patience_ns - ADOPTION_NS:
-            return set()
-        return set(self._kernel.running(keys, now))
+        return set() if self.overdue() else set(self._kernel.running(keys, self._world.now))
 
     def adopt(self, keys: Iterable[str]) -> None:
         """These survivors are renewed from now on; what else an earlier run was granted ends."""

@@ -65,10 +65,11 @@ class Node(Driver):
         self._lease = Lease(self.world, machine.leases, machine.sign)
         self._lease.configure(self.settings, self._rate, UNITY)
         adopted, leftovers, peer_dead = machine.inherit(self.settings, self._lease, now)
+        overdue = self._lease.overdue()
         text = f"starts, generation {generation}"
         for word, keys in (("adopts", adopted), ("removes", leftovers)):
             text += f", {word} {' '.join(keys)}" if keys else ""
-        self.note(f"{text}, knows the peer dead" if peer_dead else text)
+        self.note(f"{text}, {'asks the peer' if overdue else 'knows the peer dead'}" if peer_dead else text)
         self.life += 1
         self.state = RUNNING
         self.runs_since = now
@@ -79,7 +80,7 @@ class Node(Driver):
         )
         self.cluster = self._core(
             self.settings, generation=generation, seed=self._random.getrandbits(64), now=self.local(now),
-            leftovers=leftovers, adopted=adopted, peer_dead=peer_dead, known=dict(machine.disk.known),
+            leftovers=leftovers, adopted=adopted, peer_dead=peer_dead, overdue=overdue, known=dict(machine.disk.known),
         )  # fmt: skip
         self._handle = self.cluster.handle
         self._deadline = self.cluster.deadline

@@ -46,6 +46,10 @@ class MediumOptions:
     delay_ns: int = 0
     jitter_ns: int = 0
 
+    def frame_ns(self, octets: int) -> int:
+        """What a frame takes on a serial line, as the daemon knows it; 0 on Ethernet."""
+        return octets * 10 * SECOND // self.baud if self.baud else 0
+
     def __str__(self) -> str:
         what = f"{self.baud} baud" if self.baud else f"{self.delay_ns / 1e6:.3g}+{self.jitter_ns / 1e6:.3g} ms"
         return f"{self.name}: {what} {self.quality}".rstrip()
@@ -120,6 +124,7 @@ def make_settings(options: Options, name: str, groups: tuple[Group, ...], **chan
         "initdead_ns": options.initdead_ns,
         "auto_failback": options.auto_failback,
         "failback_delay_ns": options.failback_delay_ns,
+        "frame_ns": max((each.frame_ns(options.frame_octets) for each in options.media), default=0),
         **changes,
     }
     described = ";".join(f"{group.key} {group.preferred} {group.resources}" for group in groups)

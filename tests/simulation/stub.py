@@ -11,7 +11,7 @@ from heartbeat.core.view import ClusterView, GroupView, NodeView
 class Stub:
     """Beats, says that all is well, and holds the groups that prefer it. What a subclass changes is its misdeed."""
 
-    def __init__(self, settings, *, generation, seed, now, leftovers=(), adopted=(), peer_dead=False, known=None):
+    def __init__(self, settings, *, generation, now, **_):
         self.settings = settings
         self.generation = generation
         self.sequence = 0

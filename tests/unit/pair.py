@@ -165,12 +165,13 @@ class World:
 
     def boot(
         self, name: str, leftovers=(), adopted=(), known=None, generation: int | None = None, *, peer_dead=False,
+        overdue=False,
         **changes,
     ) -> Node:  # fmt: skip
         configuration = settings(name, **changes)
         node = Node(
             self, name, generation or next(self._generations), configuration, leftovers=leftovers, adopted=adopted,
-            known=known, peer_dead=peer_dead,
+            known=known, peer_dead=peer_dead, overdue=overdue,
         )  # fmt: skip
         self.nodes[name] = node
         for medium in configuration.media:
