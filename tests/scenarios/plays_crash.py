@@ -76,6 +76,35 @@ def restart_after_the_take_over(play: Play) -> None:
     assert play.up("julius") == []
 
 
+@scene(media=("eth1",), keepalive_s=1, deadtime_s=3, warntime_s=2)
+def crash_of_one_that_heard_nobody(play: Play) -> None:
+    """The node that serves does not hear the other, finds it dead, and is killed; the other, which heard it all the
+    time, takes over. The supervisor starts it again after that, the line is whole: it asks before it serves on, and
+    hears that it was replaced, decisions/lone-node."""
+    play.settle()
+    play.cut("eth1", sender="caesar")
+    play.run(10)
+    play.kill("julius", restart_s=5)
+    play.run(4)
+    play.heal("eth1", sender="caesar")
+    play.run(20)
+    play.served_by("caesar", HOME)
+    assert not play.said("julius has taken over", "audit")
+
+
+@scene(media=("eth1",), keepalive_s=1, deadtime_s=3, warntime_s=2)
+def restart_while_the_other_is_dead(play: Play) -> None:
+    """The other is off, and the daemon that serves is killed and started again after its leases have run out: it asks,
+    for as long as an answer may take, and serves on, without waiting for initdead, decisions/lone-node."""
+    play.settle()
+    play.power_off("caesar")
+    play.run(20)
+    play.kill("julius", restart_s=5)
+    play.run(10)
+    play.served_by("julius", HOME)
+    assert not play.said("stop IPaddr")
+
+
 @scene(initdead_s=10)
 def fast_reboot(play: Play) -> None:
     """The machine that serves is power cycled and is back within the other's deadtime: behaviour.md §7 row 7. The other

@@ -100,12 +100,21 @@ def stall_of_the_standby_node(play: Play) -> None:
 @scene(media=("eth1",))
 def stall_of_a_lone_node(play: Play) -> None:
     """A node that is alone does not run for 45 s, longer than initdead, decisions/lone-node. The other may have started
-    meanwhile and settled, so it asks, and serves on when nobody has answered for 2.5 s. (Its words are those for an
-    original that does not answer.)"""
+    meanwhile and settled, so it asks, and serves on when nobody has answered for a deadtime."""
     play.boot()
     play.until_stable()
     play.power_off("caesar")
     play.run(20)
+    play.stall("julius", 45)
+    play.run(20)
+    play.served_by("julius", HOME)
+
+
+@scene(media=("eth1",))
+def stall_of_a_node_that_was_always_alone(play: Play) -> None:
+    """The same where the other has never been heard, decisions/lone-node: it may have started meanwhile all the same."""
+    play.boot("julius")
+    play.until_stable()
     play.stall("julius", 45)
     play.run(20)
     play.served_by("julius", HOME)

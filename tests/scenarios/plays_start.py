@@ -16,6 +16,18 @@ def simul_start(play: Play) -> None:
     play.served_by("caesar", OTHER)
 
 
+@scene(groups={"julius": (FIRST, OTHER)})
+def simul_start_with_two_files(play: Play) -> None:
+    """Both boot together, and in each one's haresources both groups prefer the node itself. Then it is the first of
+    their names that chooses, and the other waits for its choice: at no time do both start a group."""
+    play.reload("caesar", groups={"caesar": (FIRST, OTHER)})
+    play.boot()
+    play.until_stable(20)
+    play.run(20)
+    play.served_by("caesar", FIRST, OTHER)
+    assert not play.said("start IPaddr", "julius")
+
+
 @scene()
 def start(play: Play) -> None:
     """The node that is not preferred boots alone: behaviour.md §7 row 2. It can't know whether the other is dead or
