@@ -9,6 +9,10 @@ from heartbeat.core import cluster
 from heartbeat.core.actions import Hold
 from heartbeat.core.lease import RUNNING, Lease
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from heartbeat.core.peer import Peer
+
 DEADTIME_S = 5.0
 INITDEAD_S = 15.0
 ETHERNETS = ("eth0", "eth1")
@@ -37,13 +41,20 @@ class NeverAsks(Lease):
             self._length_ns = None
 
 
-class AlwaysAsks(Lease):
-    """After a stall as long as a lease, as one that is not alone."""
+class AsksLate(Lease):
+    """After a stall longer than initdead alone."""
 
     def _measure(self) -> None:
-        alone, self._alone = self._alone, False
         super()._measure()
-        self._alone = alone
+        if self._alone and self._length_ns is not None:
+            self._length_ns = max(self._settings.initdead_ns, self._length_ns)
+
+
+class AsksLong(Lease):
+    """After a stall as long as a lease, for a deadtime."""
+
+    def _patience(self, peer: Peer, now: int) -> int:
+        return peer.deadtime_ns
 
 
 def pair(seed: int, initdead_s: float = INITDEAD_S) -> Pair:
@@ -123,6 +134,27 @@ def stalls(lives: int, *, back: bool) -> list[tuple[float, float]]:
     return [live(seed) for seed in range(lives)]
 
 
+def heals(lives: int) -> list[tuple[float, float]]:
+    """Both are cut off and serve; one stalls for 5 to 14 s, and meanwhile they are connected again. After waking."""
+
+    def live(seed: int) -> tuple[float, float]:
+        random = Random(f"{seed} healed")
+        play = pair(seed)
+        play.settle()
+        play.cut()
+        play.run(2 * DEADTIME_S)
+        play.node("julius").pause()
+        play.run(random.uniform(5, 14))
+        play.heal()
+        play.node("julius")._waiting_frames.clear()
+        play.watch.begin()
+        play.node("julius").resume()
+        play.run(INITDEAD_S)
+        return play.two_s, play.none_s
+
+    return [live(seed) for seed in range(lives)]
+
+
 def _row(*cells: str, told: list[tuple[float, float]]) -> tuple[str, ...]:
     return (*cells, figures([two for two, _ in told]), figures([none for _, none in told]))
 
@@ -139,9 +171,13 @@ def run(lives: int) -> str:
         initdead_s = factor * DEADTIME_S
         rows.append(_row("both start, switch late", text, told=boots(lives, initdead_s, peer=True)))
         rows.append(_row("one starts, peer dead", text, told=boots(lives, initdead_s, peer=False)))
-    asks = {"never": NeverAsks, "after more than initdead (in force)": Lease, "after more than a lease": AlwaysAsks}
+    asks = {
+        "never": NeverAsks, "after more than initdead": AsksLate, "after a lease, a deadtime": AsksLong,
+        "after a lease (in force)": Lease,
+    }  # fmt: skip
     for text, rule in asks.items():
         with instead((cluster, "Lease", rule)):
+            rows.append(_row("alone, stalled, cut healed", f"asks {text}", told=heals(lives)))
             rows.append(_row("alone, stalled, peer off", f"asks {text}", told=stalls(lives, back=False)))
             rows.append(_row("alone, stalled, peer starts", f"asks {text}", told=stalls(lives, back=True)))
     return table(("what happens", "rule", "two holders, s", "none, s"), rows)

@@ -4,8 +4,7 @@ A lease is shorter than the peer's patience, so a node that did not run, or whos
 silent before the peer takes over. When it runs again it does not simply go on: it asks the peer with a fresh nonce
 whether it has taken over, and lets go of what it has. The peer answers at once. Until it has, or is found dead, this
 node stays silent: who hears nothing for a deadtime is cut off, and only then may there be two. A node that is alone
-has nobody to ask, unless it was away for so long that the other may have started and settled meanwhile: then it asks,
-and waits for as long.
+asks too, for as long as an answer takes: the other may have been there all the time, and be heard again.
 
     RUNNING ──► LAPSED ──► RUNNING
 """
@@ -14,6 +13,7 @@ from __future__ import annotations
 
 from heartbeat.core.actions import CRIT, INFO, WARN, Hold
 from heartbeat.core.machine import Machine
+from heartbeat.core.peer import DEAD
 from heartbeat.core.settings import MILLISECOND
 
 TYPE_CHECKING = False
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from heartbeat.core.challenge import Challenge
     from heartbeat.core.membership import Membership
     from heartbeat.core.outbox import Outbox
+    from heartbeat.core.peer import Peer
     from heartbeat.core.resources import Resources
     from heartbeat.core.settings import Settings
     from heartbeat.core.timers import Timers
@@ -89,12 +90,8 @@ class Lease(Machine):
 
     def _measure(self) -> None:
         lease_ns = self._settings.lease_ns
-        if not self._keys or self._resources.other.peer is None:
-            self._length_ns = None
-        elif self._alone:
-            self._length_ns = max(self._settings.initdead_ns, lease_ns)
-        else:
-            self._length_ns = lease_ns - min(SLACK_NS, lease_ns // SLACK_PART)
+        asks = self._keys and self._resources.other.peer is not None
+        self._length_ns = lease_ns - min(SLACK_NS, lease_ns // SLACK_PART) if asks else None
 
     def renewed(self) -> None:
         """A status goes out."""
@@ -107,17 +104,25 @@ class Lease(Machine):
         peer = self._resources.other.peer
         if self.state == LAPSED or not self._keys or peer is None:
             return
+        now = self._outbox.now
+        patience_ns = self._patience(peer, now)
         self.enter(LAPSED)
         self._outbox.note(WARN, f"{why}: asking {peer.name} whether it has taken over")
         self.refresh()
         self._challenge.ask()
-        now = self._outbox.now
         if not peer.alive:  # its death, which would end the waiting, was before, or is never found
-            self._timers.arm(self._timer, now + peer.deadtime_ns)
+            self._timers.arm(self._timer, now + patience_ns)
         elif peer.heard and self._resources.other.bulletin is None:
             self._timers.arm(self._timer, now + ORIGINAL_NS // self._settings.divisor)
         self._membership.postpone(now + peer.deadtime_ns)
         self._membership.beat(now)
+
+    def _patience(self, peer: Peer, now: int) -> int:
+        """For the answer of one that is dead, or in quarantine. The dead one may have been cut off, and be back; after
+        more than initdead it may have started, too, and then it would be a pity if a lost question were the end."""
+        away_ns = 0 if self._length_ns is None else now - self.ends + self._length_ns
+        brief = peer.state == DEAD and away_ns < self._settings.initdead_ns
+        return self._settings.answer_ns if brief else peer.deadtime_ns
 
     def wait(self, now: int) -> None:
         """At the start: what an earlier run held waits for the peer's answer, or its death."""

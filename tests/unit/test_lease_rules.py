@@ -5,7 +5,7 @@ from pair import CAESAR, JULIUS, SEED_GROUP, World
 
 from heartbeat.core.actions import Hold, Transmit
 from heartbeat.core.events import LeaseLapsed
-from heartbeat.core.settings import FAILBACK_ON, Group, Resource
+from heartbeat.core.settings import FAILBACK_ON, SECOND, Group, Resource
 
 KEY = SEED_GROUP.key
 UP = [resource.word for resource in SEED_GROUP.resources]
@@ -134,8 +134,10 @@ def test_a_lone_holder_that_stalled_serves_on(world):
     world.run(25)
     world.wake(JULIUS)
     world.run(0)
+    assert julius.holding == ()
+    assert said(julius, "asking")
+    world.run(julius.settings.answer_ns / SECOND)  # an answer would have come by then
     assert julius.holding == (KEY,)
-    assert not said(julius, "asking")
 
 
 def test_a_lone_holder_asks_where_the_other_may_have_started_meanwhile(world):
@@ -150,6 +152,112 @@ def test_a_lone_holder_asks_where_the_other_may_have_started_meanwhile(world):
     world.run(1)
     assert (julius.holding, caesar.holding) == ((), (KEY,))
     assert julius.up == []
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["never heard", "dead"])
+def test_where_nobody_answers_a_lone_node_serves_again(world, known):
+    """It was away for so long that the other may have started, but the other has not."""
+    julius = world.boot(JULIUS)
+    if known:
+        world.boot(CAESAR)
+        world.run(10)
+        world.kill(CAESAR)
+    world.run(45)
+    assert julius.holding == (KEY,)
+    world.pause(JULIUS)
+    world.run(31)
+    world.wake(JULIUS)
+    world.run(0)
+    assert julius.holding == ()
+    world.run(14.9)
+    assert julius.holding == ()
+    world.run(0.2)
+    assert julius.holding == (KEY,)
+    assert said(julius, "nobody answers")
+    assert julius.view().stable
+
+
+def test_one_that_came_meanwhile_answers_in_time(world):
+    julius = world.boot(JULIUS)
+    world.run(40)
+    world.pause(JULIUS)
+    world.run(31)
+    world.wake(JULIUS)
+    world.run(5)
+    assert julius.holding == ()
+    caesar = world.boot(CAESAR)
+    world.run(1)
+    assert said(julius, "the other node has answered")
+    world.run(30)
+    assert not said(julius, "nobody answers")
+    assert (julius.holding, caesar.holding) == ((KEY,), ())
+
+
+def test_one_that_came_meanwhile_and_hears_nobody_is_left_alone(world):
+    """It beats, so it may take over in any moment, and its answer will never come."""
+    julius, _ = world.both()
+    world.kill(CAESAR)
+    world.run(45)
+    world.pause(JULIUS)
+    world.run(31)
+    world.wake(JULIUS)
+    world.run(5)
+    world.cut = {(JULIUS, CAESAR, "ttyS0")}
+    caesar = world.boot(CAESAR)
+    for _ in range(60):
+        world.run(1)
+        assert julius.holding == ()
+    assert caesar.holding == (KEY,)
+    world.cut = set()
+    world.run(12)
+    assert (julius.holding, caesar.holding) == ((), (KEY,))
+    assert julius.up == []
+
+
+ONE, TWO = Group("one", JULIUS, [Resource("one", "one")]), Group("two", CAESAR, [Resource("two", "two")])
+
+
+def test_what_a_quarantined_node_says_now_that_it_holds_is_left_to_it(world):
+    """The only thing about which it is believed: else both would answer. It has started in a generation that it had
+    long ago, with files in which there was one group, and heard nobody, because caesar stood still."""
+    world.boot(JULIUS, groups=(ONE, TWO))
+    caesar = world.boot(CAESAR, groups=(ONE, TWO))
+    world.run(10)
+    world.kill(JULIUS)
+    world.run(20)
+    assert caesar.holding == ("one", "two")
+    world.pause(CAESAR)
+    julius = world.boot(JULIUS, generation=50, groups=(ONE,))
+    world.run(45)
+    assert julius.holding == ("one",)
+    world.wake(CAESAR)
+    world.run(0)
+    assert caesar.holding == ()
+    world.run(1)
+    assert caesar.view().nodes[JULIUS].status == "quarantined"
+    assert (julius.holding, caesar.holding) == (("one",), ("two",))
+    assert said(caesar, "one: the other node has taken over; letting go here")
+    world.run(120)
+    assert (julius.holding, caesar.holding) == (("one",), ("two",))
+    assert (julius.up, caesar.up) == (["one"], ["two"])
+    assert caesar.view().nodes[JULIUS].status == "quarantined"
+
+
+def test_where_it_does_not_answer_all_is_served_again(world):
+    """After a deadtime, as where it is dead: its death is never found."""
+    _, caesar = world.both()
+    world.kill(JULIUS)
+    world.run(20)
+    world.boot(JULIUS, generation=50)
+    world.run(12)
+    assert caesar.view().nodes[JULIUS].status == "quarantined"
+    world.kill(JULIUS)
+    caesar.tell(LeaseLapsed())
+    world.run(14.9)
+    assert caesar.holding == ()
+    world.run(0.2)
+    assert caesar.holding == (KEY,)
+    assert said(caesar, "nobody answers")
 
 
 def test_the_daemon_may_notice_first(world):
