@@ -228,6 +228,8 @@ class Cluster:
             self._resources.peer_status()
             self._standby.peer_status()
             self._agreement.look(self._resources.other.bulletin)
+        elif kind == "shutdone" and self._lease.state == LAPSED:
+            self._outbox.note(INFO, f"{peer.name} had left; it may be back: its answer, or its silence, will tell")
         elif kind == "shutdone":
             self._membership.death(peer, left=True)
         elif self._resources.state in (resources.LEAVING, resources.LEFT):

@@ -7,7 +7,7 @@ claims nothing that is known and hears nobody that it says.
 from __future__ import annotations
 
 from heartbeat.core import bulletin
-from heartbeat.core.peer import ACTIVE, DEAD, INIT, UP
+from heartbeat.core.peer import ACTIVE, DEAD, INIT, QUARANTINED, UP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ class Counterpart:
         """No other node, or a dead one."""
         peer = self.peer
         return peer is None or peer.state == DEAD
+
+    @property
+    def quarantined(self) -> bool:
+        """It lives, and nothing that it says is acted on."""
+        peer = self.peer
+        return peer is not None and peer.state == QUARANTINED
 
     @property
     def left(self) -> bool:

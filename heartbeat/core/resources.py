@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
 UNSETTLED, SETTLED, LEAVING, LEFT = range(4)
 
-# after the last word, answer requests for retransmission this long
-LINGER_NS = SECOND
+LINGER_NS = SECOND  # after the last word, requests for retransmission are answered
 
 
 class Resources(Machine):
@@ -41,7 +40,7 @@ class Resources(Machine):
 
     NAMES = ("unsettled", "settled", "leaving", "left")
     ALLOWED = {
-        (UNSETTLED, SETTLED): "the peer is dead, or its claims are known and it hears us",
+        (UNSETTLED, SETTLED): "the peer is dead or quarantined, or its claims are known and it hears us",
         (UNSETTLED, LEAVING): "told to stop",
         (SETTLED, LEAVING): "told to stop",
         (LEAVING, LEFT): "every group is released",
@@ -178,6 +177,8 @@ class Resources(Machine):
             self.enter(SETTLED)
             self.failback_wanted = self.other.peer is not None
             self.claim(self.groups.values(), "there is no other node alive")
+        elif self.other.quarantined:  # what was adopted is held on, and nothing else is known
+            self.enter(SETTLED)
         elif seen is not None and self.other.hears_us and self._chosen(seen):
             self.enter(SETTLED)
             self._let_go(seen)
@@ -281,9 +282,8 @@ class Resources(Machine):
             return
         delay_ns = machine.retry_delay_ns()
         self._timers.arm(machine.retry_timer, self._outbox.now + delay_ns)
-        kind = "local" if self.local(machine) else "foreign"
         if not machine.offered and self.quiet and self._can_take(machine):
-            machine.offered = self._hand_over([machine], kind)
+            machine.offered = self._hand_over([machine], "local" if self.local(machine) else "foreign")
         if not machine.offered:
             self._outbox.note(ERROR, f"{machine.settings.key}: tried again in {delay_ns / SECOND:g} s")
 

@@ -102,6 +102,7 @@ class Driver:
         self.recorded: deque[tuple[Lane, bytes]] = deque(maxlen=RECORDED)  # frames that somebody may play back
         self._classic: list[Lane] = []
         self._netstring: list[Lane] = []
+        self._missing: list[Lane] = []  # of media that this node has lost
         self._repeats: Callable[[Decoder, bytes, int], bool] = _not_running
         self._tick = Tick(0)
         self._auth = Authenticator(world.options.keys, min(world.options.keys), strong=world.options.strong)
@@ -201,6 +202,8 @@ class Driver:
                     self.recorded.append((lane, frame))
         if priority == STATUS:
             self.heartbeats += 1
+            for lane in self._missing:
+                lane.missed(sent_at)
             lease = self._lease
             sign = lease.sign
             if taken and lease.calm and sent_at == now and now - sign.at <= lease.patience_ns:

@@ -88,6 +88,7 @@ class Node(Driver):
         for name in self.lanes_of:
             incoming = self._incoming(name)
             incoming.decoder = Decoder(name, self._auth, stream=incoming.classic)
+        self._use([])
         for name, lane in self.lanes_of.items():
             self._incoming(name).unblock("absent")
             if name in self.media_down:
@@ -248,6 +249,7 @@ class Node(Driver):
         self._lanes = lanes
         self._classic = [lane for lane in lanes if lane.classic]
         self._netstring = [lane for lane in lanes if not lane.classic]
+        self._missing = [self.lanes_of[name] for name in self.lanes_of if name in self.media_down]
 
     def lose_medium(self, name: str) -> None:
         """The interface is gone, or the port hung up."""

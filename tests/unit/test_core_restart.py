@@ -6,6 +6,8 @@ from pair import CAESAR, JULIUS, SEED_GROUP, World
 
 from _hbfast.codec import Decoder, Message, encode
 from heartbeat.core.actions import Hold
+from heartbeat.core.bulletin import SETTLED, parse
+from heartbeat.core.events import Request
 from heartbeat.core.settings import ANSWER_NS, SECOND
 
 KEY = SEED_GROUP.key
@@ -101,3 +103,44 @@ def test_what_was_adopted_too_late_is_let_go_though_the_peer_has_this_node_quara
     world.run(6)
     assert caesar.view().nodes[JULIUS].status == "quarantined"
     assert (julius.up, caesar.up) == ([], UP)
+
+
+def test_a_word_of_leaving_that_waited_while_this_node_stalled_proves_nothing(world):
+    """The peer left, started again and took everything meanwhile; its first message in the queue is the oldest."""
+    julius, caesar = world.both()
+    world.ask(caesar, "takeover")
+    assert caesar.holding == (KEY,)
+    world.pause(CAESAR)
+    world.run(16)
+    assert julius.holding == (KEY,)
+    julius.tell(Request(9, "stop"))
+    world.run(3)
+    assert julius.stopped
+    julius = world.boot(JULIUS)
+    world.run(31)
+    assert julius.holding == (KEY,)
+    told = caesar.record()
+    world.wake(CAESAR)
+    world.run(10)
+    assert any("had left; it may be back" in note for note in caesar.notes)
+    assert [action for action in told if isinstance(action, Hold) and action.keys] == []
+    assert (julius.up, caesar.up) == (UP, [])
+
+
+def test_with_a_quarantined_peer_it_settles_on_what_it_has(world):
+    """The peer, which is not heard, lets go of what it took in a cut: that takes two who have settled."""
+    julius, caesar = world.both()
+    world.kill(CAESAR)
+    world.run(20)
+    world.boot(CAESAR, generation=1)
+    world.run(20)
+    assert julius.view().nodes[CAESAR].status == "quarantined"
+    world.kill(JULIUS)
+    world.run(1)
+    known = {CAESAR: (caesar.cluster.view().generation, 0)}
+    julius = world.boot(JULIUS, adopted=[KEY], known=known)
+    julius.up = list(UP)
+    world.run(20)
+    assert julius.view().nodes[CAESAR].status == "quarantined"
+    assert julius.holding == (KEY,)
+    assert parse(julius.sent[-1].get("ext")).phase == SETTLED
