@@ -241,6 +241,55 @@ def test_of_an_original_only_what_is_newer_is_believed_after_a_restart(pair):
     assert believes(pair, [original_status(number) for number in range(newest + 1, newest + 20)], PATIENCE_S)
 
 
+# ---- files that were set back
+
+QUARANTINE_DEADTIME_S = 4.0  # a daemon has started again within it, also on a busy machine
+QUARANTINE = seed.Files(
+    ha_cf=HA_CF.replace(
+        f"deadtime {KEEPALIVE_MS * DIVISOR * 4}ms", f"deadtime {round(QUARANTINE_DEADTIME_S * 1000 * DIVISOR)}ms"
+    ).replace(f"initdead {KEEPALIVE_MS * DIVISOR * 10}ms", f"initdead {round(5000 * DIVISOR)}ms"),
+    haresources=f"julius IPaddr::{LAN} MailTo::{seed.RECIPIENT}::{seed.SUBJECT}\n",
+)
+
+
+def test_a_node_whose_files_were_set_back_is_quarantined_until_the_operator_accepts_it():
+    """caesar, who holds the group, loses its power, and comes back with a disk from before."""
+    with playing(QUARANTINE, cable=False) as pair:
+        julius, caesar = pair.nodes
+        boot(pair)
+        until(lambda: julius.holds(LAN), PATIENCE_S, "julius holds")
+        assert julius.command("hb_standby").returncode == 0
+        until(lambda: caesar.holds(LAN), PATIENCE_S, "caesar holds")
+        last = generation(caesar)
+        since_ns = pair.world.power_off(caesar)
+        pair.world.power_on(caesar)
+        stored = caesar.state_folder / "hb_generation"
+        stored.write_text(f"{last - 2:{len(stored.read_text()) - 1}}\n")
+        pair.start(caesar)
+        until(lambda: julius.status()["nodes"]["caesar"]["status"] == "quarantined", PATIENCE_S, "it is quarantined")
+        assert generation(caesar) == last - 1
+
+        def told() -> list[list[str]]:
+            mails = julius.mails(since_ns)
+            return [mail.recipients for mail in mails if "heartbeat accept caesar" in " ".join(mail.data.split())]
+
+        until(told, PATIENCE_S, "the operator is mailed")
+        assert told() == [[seed.RECIPIENT]]
+        assert "quarantined" in julius.command("heartbeat", "status").stdout
+        time.sleep(1.5 * QUARANTINE_DEADTIME_S)
+        assert not any(change.added for change in pair.moves(since_ns)), "nobody takes what the other may have"
+        assert julius.status()["nodes"]["caesar"]["status"] == "quarantined"
+        assert not julius.is_stable()
+        done = julius.command("heartbeat", "accept", "caesar")
+        assert (done.returncode, done.stdout) == (0, "caesar is accepted\n")
+        until(pair.stable, PATIENCE_S, "both stable")
+        assert [node.holds(LAN) for node in pair.nodes].count(True) == 1
+        until(lambda: remembered(julius)["caesar"][0] == last - 1, PATIENCE_S, "it is remembered")
+        holder = next(node for node in pair.nodes if node.holds(LAN))
+        assert holder.command("hb_standby").returncode == 0
+        assert not holder.holds(LAN)
+
+
 # ---- hostile text
 
 

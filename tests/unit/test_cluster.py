@@ -3,8 +3,9 @@
 import itertools
 
 import pytest
-from pair import CAESAR, JULIUS, SEED_GROUP, MediumDown, MediumUp, Reload, World, settings
+from pair import AUTH, CAESAR, JULIUS, SEED_GROUP, MediumDown, MediumUp, Reload, World, settings
 
+from _hbfast.codec import Message, encode
 from heartbeat.core.events import Request
 from heartbeat.core.settings import FAILBACK_ON, MILLISECOND, SECOND, Group, Resource
 
@@ -79,6 +80,29 @@ def test_leftovers_of_a_dead_run_are_stopped_before_anything_is_claimed(world):
     assert julius.up == GROUP_UP
 
 
+@pytest.mark.parametrize("delay_ms", [1, 800])
+@pytest.mark.parametrize("lead_s", [-7, -5, -2, -0.3, -0.001, 0, 0.001, 0.3, 2, 5, 7])
+def test_where_each_file_prefers_its_own_node_one_of_them_chooses(world, lead_s, delay_ms):
+    """Whoever starts first, and however slow the line: the first by name takes what prefers it, the other the rest."""
+    world.delay_ns = delay_ms * MILLISECOND
+    files = {
+        JULIUS: {"groups": (group("a"), group("b"), group("c", CAESAR)), "resources_digest": "11111111"},
+        CAESAR: {"groups": (group("a", CAESAR), group("b"), group("c", CAESAR)), "resources_digest": "22222222"},
+    }
+    first, second = (JULIUS, CAESAR) if lead_s > 0 else (CAESAR, JULIUS)
+    world.boot(first, **files[first])
+    world.run(abs(lead_s))
+    world.boot(second, **files[second])
+    julius, caesar = world.nodes[JULIUS], world.nodes[CAESAR]
+    for _ in range(3000):
+        world.run(0.01)
+        assert not set(julius.up) & set(caesar.up)
+        assert not set(julius.holding) & set(caesar.holding)
+    assert held(julius, caesar) == [["b"], ["a", "c"]]
+    assert julius.view().stable
+    assert caesar.view().stable
+
+
 # --- death
 
 
@@ -115,6 +139,47 @@ def test_the_death_time_is_what_the_peer_announced(world):
     failover = caesar.view().last_failover
     assert failover["declared_dead_ns"] - failover["last_heard_ns"] == 20 * SECOND
     assert julius.cluster.settings.deadtime_ns == 20 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("dt", "seconds"),
+    [
+        (b"%x" % 185_000, 185),  # ten of its own and 35 s
+        (b"%x" % 184_999, 184.999),
+        (b"%x" % 185_001, 185),
+        (b"7fffffff", 185),
+        (b"f" * 300, 185),
+        (b"%x" % 1500, 1.5),  # a tenth
+        (b"%x" % 1501, 1.501),
+        (b"%x" % 1499, 1.5),
+        (b"1", 1.5),
+        (b"0", 15),
+        (b"", 15),
+        (b"soon", 15),
+        (b"-3a98", 15),
+        (b"9.5", 15),
+        (b"3a98 3a98", 15),
+        (None, 15),
+    ],
+)
+def test_a_death_time_is_believed_within_reason(world, dt, seconds):
+    """Neither nothing nor years; where it can't be read, it is this node's own."""
+    julius, caesar = world.both()
+    world.run(6)
+    last = julius.sent[-1]
+    assert last.type == "status"
+    world.kill(JULIUS)
+    fields = {"seq": b"%x" % (last.sequence + 1), "dt": dt}
+    items = [(name, digit, fields.get(name, value)) for name, digit, value in last.items()]
+    message = Message([item for item in items if item[2] is not None])
+    world.deliver(caesar, "ttyS0", encode(message, AUTH, "netstring"))
+    heard = world.now
+    world.run(seconds - 0.0005)
+    assert caesar.view().nodes[JULIUS].status == "active"
+    world.run(0.0005)
+    assert caesar.view().nodes[JULIUS].status == "dead"
+    failover = caesar.view().last_failover
+    assert (failover["last_heard_ns"], failover["declared_dead_ns"] - heard) == (heard, round(seconds * SECOND))
 
 
 def test_the_returning_node_gets_nothing_with_auto_failback_off(world):
@@ -298,6 +363,28 @@ def test_a_hand_over_without_a_peer_is_refused(world):
     assert not ok
     assert "other node" in text
     assert julius.up == GROUP_UP
+
+
+@pytest.mark.parametrize("word", [FIRST, SECOND_ADDRESS])
+@pytest.mark.parametrize("here", [True, False], ids=["giver", "taker"])
+def test_what_is_just_being_moved_is_not_there_already(world, here, word):
+    """The giver has it until all is down, and then nobody: whoever asks for the way back is told that it moves."""
+    julius, caesar = world.both()
+    julius.slow_ns = caesar.slow_ns = {word: 5 * SECOND}
+    julius.tell(Request(1, "standby", "all"))
+    asked = iter(range(2, 100))
+    node, verb = (julius, "takeover") if here else (caesar, "standby")
+    while 1 not in julius.replies:
+        number = next(asked)
+        node.tell(Request(number, verb, "all"))
+        if 1 not in julius.replies and node.cluster._standby.state:
+            ok, text = node.replies[number]
+            assert not ok
+            assert "a move is under way" in text
+        world.run(0.3)
+    assert next(asked) > 10
+    assert julius.replies[1] == (True, "caesar has taken over")
+    assert held(julius, caesar) == [[], GROUP_UP]
 
 
 def test_both_operators_at_once_end_with_one_holder(world):
@@ -685,9 +772,7 @@ def test_a_reload_touches_only_what_changed(world, before, after, first):
     runs = len(julius.runs)
     second = CAESAR if first == JULIUS else JULIUS
     for name in (first, second):
-        world.nodes[name].tell(
-            Reload(settings(name, **changed(*after), resources_digest="11111111"))
-        )
+        world.nodes[name].tell(Reload(settings(name, **changed(*after), resources_digest="11111111")))
         world.run(7)
     world.run(20)
     touched = {word for _, word in julius.runs[runs:]}
