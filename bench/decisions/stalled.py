@@ -38,22 +38,25 @@ class ServesSoon(Lease):
         if before == RUNNING and self.state == LAPSED:
             self._timers.arm(self._timer, self._outbox.now + FIRST_PLAN_NS)
 
+    def _unanswered(self, now: int) -> None:
+        self.resume("nobody answers")
 
-class Patient(Membership):
-    """Being late never shortens the time that the peer has to answer."""
 
-    until = 0
+class Hasty(Membership):
+    """A node that was late gives its peer two keepalives to be heard."""
 
-    def postpone(self, until: int) -> None:
-        self.until = max(self.until, until)
-        super().postpone(self.until)
+    def postpone(self, now: int) -> None:
+        for peer in self.peers.values():
+            if peer.alive and peer.heard:
+                until = max(now + 2 * self.settings.keepalive_ns, peer.last_status_ns + peer.deadtime_ns)
+                self._timers.arm(peer.timer, until)
 
 
 RULES: dict[str, type[Lease]] = {
     "serves on at once": ServesOn,
     "asks, serves on after 500 ms": ServesSoon,
-    "asks, silent until answered (in force)": Lease,
-    "the same, for a whole deadtime": Lease,
+    "asks, silent for two keepalives": Lease,
+    "asks, silent for a deadtime (in force)": Lease,
 }
 
 
@@ -127,7 +130,7 @@ def run(lives: int) -> str:
     rows = []
     for medium in WAKES:
         for text, rule in RULES.items():
-            membership = Patient if text.startswith("the same") else Membership
+            membership = Membership if "deadtime" in text else Hasty
             with instead((cluster, "Lease", rule), (cluster, "Membership", membership)):
                 told = [live(seed, medium) for seed in range(lives)]
             rows.append((medium, text, figures([two for two, _ in told], 3), figures([none for _, none in told], 3)))

@@ -149,7 +149,7 @@ class Cluster:
         self._outbox.clock(event.wall_s)
         due = self._timers.next_due()
         if due is not None and now - due > self.settings.keepalive_ns:
-            self._membership.late(now)
+            self._membership.postpone(now)
         keys = self._timers.due(now)
         if not self._steady.own(keys):
             self._steady.end()
@@ -319,8 +319,10 @@ class Cluster:
         if not (other.alone or other.ready):
             return False
         settled = self._resources.state == resources.SETTLED and self._resources.quiet
-        failed = any(machine.claimed and not machine.up for machine in self._resources.groups.values())
-        return settled and not failed and self._standby.state == IDLE
+        groups = self._resources.groups.values()
+        failed = any(machine.claimed and not machine.up for machine in groups)
+        nobodys = any(not machine.claimed and not other.claims(self._resources.label(machine)) for machine in groups)
+        return settled and not failed and not nobodys and self._standby.state == IDLE
 
     def _node_views(self) -> dict[str, NodeView]:
         views = {}

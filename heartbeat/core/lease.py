@@ -114,7 +114,7 @@ class Lease(Machine):
             self._timers.arm(self._timer, now + patience_ns)
         elif peer.heard and self._resources.other.bulletin is None:
             self._timers.arm(self._timer, now + ORIGINAL_NS // self._settings.divisor)
-        self._membership.postpone(now + peer.deadtime_ns)
+        self._membership.postpone(now)
         self._membership.beat(now)
 
     def _patience(self, peer: Peer, now: int) -> int:

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 # original that starts announces more than it has
 DT_FACTOR = 10
 DT_MORE_NS = 35 * SECOND
-# after this node itself was late, its peers get this many keepalives to be heard
-GRACE_KEEPALIVES = 2
 # statuses sent because something changed keep this part of a keepalive between them, so that a storm of changes
 # doesn't fill a slow line
 TRIGGERED_PART = 8
@@ -257,15 +255,12 @@ class Membership:
         for peer in self.peers.values():
             self._timers.arm(peer.timer, self._start_due)
 
-    def postpone(self, until: int) -> None:
-        """This node was late itself: what it has not heard may lie in its queues."""
+    def postpone(self, now: int) -> None:
+        """This node itself was late: what it has not heard lies in its queues, or is lost with the time in which the
+        machine did not run. The peer may have said it just now, and answers for as long as its leases last."""
         for peer in self.peers.values():
-            if peer.alive and peer.heard:
-                self._timers.arm(peer.timer, max(until, peer.last_status_ns + peer.deadtime_ns))
-
-    def late(self, now: int) -> None:
-        """The timers are looked at late, by more than a keepalive."""
-        self.postpone(now + GRACE_KEEPALIVES * self.settings.keepalive_ns)
+            if peer.alive:
+                self._timers.arm(peer.timer, max(now + peer.deadtime_ns, 0 if peer.heard else self._start_due))
 
     def quarantine(self, peer: Peer) -> None:
         """It lives, in a generation that it should not have. Silence proves nothing any more."""

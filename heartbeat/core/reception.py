@@ -59,6 +59,7 @@ class Reception:
         self._on_restart = on_restart
         self._on_answer = on_answer
         self._quarantined: dict[str, tuple[int, int]] = {}  # peer → its lower generation, newest sequence of it
+        self._asker = 0, 0  # (generation, sequence) of who asked last without having answered
         self.warnings: list[str] = []
         self.unanswered: list[str] = []
 
@@ -87,7 +88,7 @@ class Reception:
         seen = bulletin.parse(message.get(bulletin.FIELD)) if kind == "status" else None
         if message.generation < peer.tracker.generation or self._begun_again(peer, message, seen):
             self._older(peer, message, seen)
-        elif self._proven(peer, message) or self._prove(peer, kind, seen):
+        elif self._proven(peer, message) or self._prove(peer, message, seen):
             self._judge(peer, kind, message, seen, now)
 
     def weak(self, peer: Peer, message: Message) -> bool:
@@ -104,9 +105,9 @@ class Reception:
         """A higher generation is news, but for those that the operator gave up: they may have been recorded."""
         return peer.proven and not peer.tracker.generation < message.generation <= peer.abandoned
 
-    def _prove(self, peer: Peer, kind: str, seen: bulletin.Bulletin | None) -> bool:
+    def _prove(self, peer: Peer, message: Message, seen: bulletin.Bulletin | None) -> bool:
         """The peer has not yet answered this run of ours: does this?"""
-        if kind != "status":
+        if message.type != "status":
             self._tally.add(WARN, f"message of {peer.name} from before its first proof of life ignored")
             return False
         if seen is not None and not self._challenge.answered(seen):
@@ -115,10 +116,13 @@ class Reception:
             asks = not self._challenge.nonce
             if asks:
                 self._challenge.ask()
-            self._answer(seen, asks=asks)
+            if asks or (message.generation, message.sequence) >= self._asker:  # no recording is newer than the peer
+                self._asker = message.generation, message.sequence
+                self._answer(seen, asks=asks)
             self.unanswered = [f"{peer.name} speaks, but does not answer: does it hear this node?"]
             return False
         peer.proven = True
+        self._asker = 0, 0
         self.unanswered = []
         return True
 
@@ -148,7 +152,9 @@ class Reception:
             if peer.state != QUARANTINED:
                 self._membership.quarantine(peer)
                 self._outbox.put(Alarm(self._quarantine_text(peer, message.generation)))
-            self._quarantined[peer.name] = message.generation, message.sequence
+            was, number = self._quarantined.get(peer.name, (0, 0))
+            newest = max(number, message.sequence) if was == message.generation else message.sequence
+            self._quarantined[peer.name] = message.generation, newest
             self._on_answer(seen)
             self._answer(seen)  # or it would take this node for dead
             return
@@ -157,9 +163,14 @@ class Reception:
             self._tally.add(INFO, f"late status of {peer.name}")
         else:
             self._tally.add(ERROR, f"possible replay: a message of an ended generation of {peer.name}")
-        if seen is not None and not self._challenge.nonce:
+        if seen is None:
+            return
+        silent = self._silent(peer)
+        if silent and not (peer.alive and peer.heard):
+            self._challenge.asked(seen)  # the next status answers: each may hold the other for a recording
+        if not self._challenge.nonce:
             self._challenge.ask()
-            if self._silent(peer):  # else with the next status, in its turn: recordings make us send nothing more
+            if silent:  # else with the next status, in its turn: recordings make us send nothing more
                 self._membership.trigger(self._outbox.now)
 
     def _quarantine_text(self, peer: Peer, generation: int) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from heartbeat.core.actions import STATUS
-from heartbeat.core.settings import MILLISECOND, SECOND, Group
+from heartbeat.core.settings import MILLISECOND, SECOND, Group, Settings
 from heartbeat.sim.audit import AuditFailure
 from heartbeat.sim.faults import BOTH, Fault
 from heartbeat.sim.life import Life
@@ -149,6 +149,46 @@ def test_a_partition_heals_on_a_medium_that_loses_half(seed):
     play.run(20)
     play.quality(None)
     play.until_stable(within_s=30)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_medium_that_its_sender_has_lost_carries_nothing(restarts):
+    """Both were right to serve where one node's interface was gone, also before its daemon started."""
+    play = Script(media=("/dev/ttyS0", "eth1"))
+    play.boot()
+    play.until_stable()
+    play.run(12)
+    julius = play.node("julius")
+    julius.lose_medium("eth1")
+    if restarts:
+        play.kill("julius", restart_s=1)
+        play.until_stable()
+        play.run(12)
+    for lane in play.world.lanes["/dev/ttyS0"]:
+        lane.block("flow")
+    play.run(60)
+    assert play.holders("IPaddr::10.0.0.254") == ["julius", "caesar"]
+    assert all(lane.last_silent(play.world.now) == play.world.now for lane in play.world.lanes["eth1"])
+
+
+class LongLeases(Settings):
+    def __init__(self, **named):
+        super().__init__(**named)
+        self.lease_ns *= 3
+
+
+@pytest.mark.parametrize(("medium", "busy"), [("/dev/ttyS0", False), ("/dev/ttyS0", True), ("eth0", False)])
+def test_who_was_killed_was_not_apart(monkeypatch, medium, busy):
+    """Leases that are too long are found on every medium, also where the kill came in the middle of a status."""
+    monkeypatch.setattr("heartbeat.sim.options.Settings", LongLeases)
+    play = Script(media=(medium,))
+    play.boot()
+    play.until_stable()
+    play.run(12)
+    play.until(lambda: play.world.lanes[medium][0].busy == busy, "a status on the line", 6)
+    play.kill("julius")
+    with pytest.raises(AuditFailure, match="two holders.* apart never"):
+        play.run(60)
 
 
 def test_a_gap_begins_when_the_lease_has_run_out():
