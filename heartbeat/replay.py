@@ -118,11 +118,13 @@ class Replay:
             self._number += 1
             self._repeated = event.sequence if repeats and isinstance(event, Message) else 0
             step = Step(self._number, line["at"], event)
+            found = journal.NOTHING
             try:
                 step.actions = self._handle(cluster, event, line["at"])
+                found = journal.digest(step.actions)  # of a damaged state anything may come
             except Exception as error:
-                step.error = error
-            step.trouble = _compared(step, line)
+                step.actions, step.error = [], error
+            step.trouble = _compared(step, found, line)
             yield step
 
     def _handle(self, cluster: Cluster, event: Event, now: int) -> list[Action]:
@@ -167,13 +169,12 @@ def _repetitions(line: Line, told: int) -> Iterator[Message]:
         yield message_of(message.medium, frame_of(Message(items)), strong=line.get("strong") is True)
 
 
-def _compared(step: Step, line: Line) -> str | None:
+def _compared(step: Step, found: int, line: Line) -> str | None:
     recorded = line.get("digest", "")
     if recorded is None:
         return None  # the daemon ended in this event, whether the core raised or something else happened
     if step.error is not None:
         return f"the core raises {type(step.error).__name__} where it answered"
-    found = journal.digest(step.actions)
     if recorded == (f"{found:08x}" if found != journal.NOTHING else ""):
         return None
     then, now = str(line.get("actions", "")), journal.letters(step.actions)

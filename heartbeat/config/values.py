@@ -49,7 +49,8 @@ def boolean(text: str) -> bool | None:
 def integer(text: str) -> tuple[int, bool] | None:
     """(value, whether it was all of the text) as C's atoi reads it: what follows the digits is left out.
 
-    None without a digit. Numbers of more than INTEGER_DIGITS_MAX digits are cut there, which is beyond every limit.
+    None without a digit. Numbers of more than INTEGER_DIGITS_MAX digits, leading zeros apart, are cut there, which is
+    beyond every limit.
     """
     body = text.lstrip(BLANKS)
     sign = -1 if body[:1] == "-" else 1
@@ -60,7 +61,7 @@ def integer(text: str) -> tuple[int, bool] | None:
         end += 1
     if end == 0:
         return None
-    return sign * int(body[: min(end, INTEGER_DIGITS_MAX)]), end == len(body)
+    return sign * int(body[:end].lstrip("0")[:INTEGER_DIGITS_MAX] or "0"), end == len(body)
 
 
 def lower(text: str) -> str:

@@ -46,7 +46,7 @@ def test_neither(text: str) -> None:
     [
         ("5", (5, True)), ("-5", (-5, True)), ("+5", (5, True)), (" 5", (5, True)), ("5x", (5, False)),
         ("5 ", (5, False)), ("x", None), ("", None), ("-", None), ("0x10", (0, False)), ("\u0663", None),
-        ("1" * 9000, (111111111111, True)),
+        ("1" * 9000, (111111111111, True)), ("0" * 60 + "2", (2, True)), ("-000", (0, True)),
     ],
 )  # fmt: skip
 def test_integers(text: str, value: tuple[int, bool] | None) -> None:
