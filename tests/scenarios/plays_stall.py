@@ -59,7 +59,7 @@ def stall_and_a_cut(play: Play) -> None:
 
 @scene(media=("eth1",))
 def stall_and_a_longer_cut(play: Play) -> None:
-    """As StallAndACut, but the medium is cut for 11 s after the stall, less than deadtime: so long nobody is cut off, and
+    """As StallAndACut, but the medium is cut for 11 s after the stall, less than deadtime: nobody is cut off then, and
     the node that stalled stays silent until it is answered, decisions/stalled-node."""
     play.boot()
     play.run_to(15.2)
@@ -111,7 +111,7 @@ def stall_of_a_lone_node(play: Play) -> None:
 
 @scene(media=("eth1",))
 def stall_of_a_node_that_was_always_alone(play: Play) -> None:
-    """The same where the other has never been heard, decisions/lone-node: it may have started meanwhile all the same."""
+    """The same where the other has never been heard, decisions/lone-node: it may have started meanwhile, too."""
     play.boot("julius")
     play.until_stable()
     play.stall("julius", 45)
