@@ -1,8 +1,8 @@
 """The resource agents of one node: they take time, fail, hang, and are killed.
 
 An address is set inside the daemon, in no time to speak of; a script is a process of its own. What an agent is made to
-do wrong is set from outside: `trouble[resource]`, a word of TROUBLES. A daemon that dies takes its running scripts
-with it, half done.
+do wrong is set from outside: `trouble[resource]`, a word of TROUBLES; `met[resource]` is called when a run meets it. A
+daemon that dies takes its running scripts with it, half done.
 
 Audited here: no agent is started twice at once, none while its stop is unfinished, none that is up already.
 """
@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from heartbeat.core.actions import ANNOUNCE, START, STOP
 from heartbeat.core.settings import MILLISECOND
-from heartbeat.sim.medium import NEVER
 from heartbeat.sim.options import ADDRESS_AGENTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     from heartbeat.core.actions import KillAgent, RunAgent
@@ -30,17 +30,20 @@ KILLED = 137
 
 
 class Agents:
-    """running: by number, of the present daemon."""
+    """running: by number, of the present daemon. ends: by number, when each will, at the latest by its time-out.
+    failures: of a group's starts, since one has succeeded: how many, and when the last was."""
 
-    __slots__ = ("_confirmed", "_failed_at", "_node", "_random", "running", "trouble")
+    __slots__ = ("_confirmed", "_node", "_random", "ends", "failures", "met", "running", "trouble")
 
     def __init__(self, node: Driver, random: Random) -> None:
         self._node = node
         self._random = random
         self.trouble: dict[Resource, str] = {}
+        self.met: dict[Resource, Callable[[], None]] = {}
         self.running: dict[int, RunAgent] = {}
+        self.ends: dict[int, int] = {}
+        self.failures: dict[str, tuple[int, int]] = {}
         self._confirmed: set[Resource] = set()  # this daemon was told that they are up
-        self._failed_at = -NEVER
 
     def adopt(self, resources: list[Resource]) -> None:
         """A new daemon, which knows of these that they are up."""
@@ -63,11 +66,25 @@ class Agents:
             node.machine.started.discard(resource)
         self.running[action.run] = action
         node.changed()
-        trouble = self.trouble.get(resource, "")
-        if trouble == f"{action.verb} hangs":
+        trouble = self._meet(action)
+        limit_ns = resource.start_timeout_ns if action.verb == START else resource.stop_timeout_ns
+        self.ends[action.run] = node.world.now + limit_ns
+        if trouble.endswith("hangs"):
             return
-        failed = trouble in (f"{action.verb} fails", "both fail")
-        node.later(self._takes_ns(resource, slow=trouble == "slow"), self._ended, (action, failed, node.life))
+        takes_ns = self._takes_ns(resource, slow=trouble == "slow")
+        self.ends[action.run] = node.world.now + min(takes_ns, limit_ns)
+        node.later(takes_ns, self._ended, (action, trouble.endswith(("fails", "fail")), node.life))
+
+    def _meet(self, action: RunAgent) -> str:
+        """The trouble of this run, a word of TROUBLES, or "". An address takes no time, so it is never slow."""
+        resource = action.resource
+        trouble = self.trouble.get(resource, "")
+        slow = trouble == "slow" and resource.name not in ADDRESS_AGENTS
+        if not (slow or trouble == "both fail" or trouble.startswith(action.verb)):
+            return ""
+        if resource in self.met:
+            self.met[resource]()
+        return trouble
 
     def _takes_ns(self, resource: Resource, *, slow: bool) -> int:
         if resource.name in ADDRESS_AGENTS:
@@ -94,9 +111,9 @@ class Agents:
     def _finish(self, action: RunAgent, code: int, detail: str) -> None:
         node = self._node
         del self.running[action.run]
+        del self.ends[action.run]
         self._take_effect(action, code)
         if code:
-            self._failed_at = node.world.now
             node.note(f"{action.verb} {action.resource.word} ends with {code}")
         node.agent_exited(action.run, code, detail)
 
@@ -104,6 +121,11 @@ class Agents:
         """What a run that ended so has done to the machine. A failed one may have done all of it, or nothing."""
         node, resource = self._node, action.resource
         self._confirmed.discard(resource)
+        if action.verb == START and code:
+            count, _ = self.failures.get(action.group, (0, 0))
+            self.failures[action.group] = (count + 1, node.world.now)
+        elif action.verb == START and resource == self._last_of(action.group):
+            self.failures.pop(action.group, None)
         done = code == 0 or self._random.random() < 0.5
         if action.verb == START:
             if code == 0:
@@ -118,15 +140,20 @@ class Agents:
                 node.machine.up.pop(resource, None)
             if code:
                 node.machine.unknown.add(resource)
+            else:
+                node.machine.unknown.discard(resource)
         node.changed()
 
-    def failed_since(self, instant: int) -> bool:
-        """Has any run failed since then?"""
-        return self._failed_at >= instant
+    def _last_of(self, key: str) -> Resource | None:
+        """Whose start is the end of its group's."""
+        working = [r for group in self._node.settings.groups if group.key == key for r in group.resources]
+        return next((each for each in reversed(working) if not each.notifier), None)
 
     def die(self) -> None:
         """The daemon is dead, and so are its children, wherever they were."""
         for action in list(self.running.values()):
             self._take_effect(action, KILLED)
         self.running.clear()
+        self.ends.clear()
+        self.failures.clear()
         self._confirmed.clear()

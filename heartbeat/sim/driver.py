@@ -201,18 +201,22 @@ class Driver:
                 if record:
                     self.recorded.append((lane, frame))
         if priority == STATUS:
-            self.heartbeats += 1
-            for lane in self._missing:
-                lane.missed(sent_at)
-            lease = self._lease
-            sign = lease.sign
-            if taken and lease.calm and sent_at == now and now - sign.at <= lease.patience_ns:
-                sign.at = now
-                return
-            # this may end leases, renew them, or revive what has run out
-            self.world.audit.before_grant(self)
-            if lease.beat(now, taken=taken):
-                self._lapsed()
+            self._beaten(now, sent_at, taken=taken)
+
+    def _beaten(self, now: int, sent_at: int, *, taken: bool) -> None:
+        """A status was sent: a sign of life, which renews leases."""
+        self.heartbeats += 1
+        for lane in self._missing:
+            lane.missed(sent_at)
+        lease = self._lease
+        sign = lease.sign
+        if taken and lease.calm and sent_at == now and now - sign.at <= lease.patience_ns:
+            sign.at = now
+            return
+        # this may end leases, renew them, or revive what has run out
+        self.world.audit.before_grant(self)
+        if lease.beat(now, taken=taken):
+            self._lapsed()
 
     def _lapsed(self) -> None:
         self.note("lease lapsed")

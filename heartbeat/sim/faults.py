@@ -12,7 +12,7 @@ from random import Random
 
 from heartbeat.core.settings import SECOND
 from heartbeat.sim.agents import TROUBLES
-from heartbeat.sim.driver import DOWN, RUNNING
+from heartbeat.sim.driver import ENDING, OFF, PAUSED, RUNNING
 from heartbeat.sim.edits import EDITS, edited
 from heartbeat.sim.medium import Quality
 from heartbeat.sim.options import make_settings
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from heartbeat.sim.world import World
 
 FAULTS_LEAST, FAULTS_MOST = 10, 40
+UNMET_NS = 600 * SECOND  # an agent's trouble waits no longer for a run
 BOTH = 2  # directions of a cut: by the sender's index, or both
 
 # how often each is drawn
@@ -163,8 +164,11 @@ class Faults:
             return
         world.note("fault", " ".join(str(fault).split()[2:]) + f" for {fault.for_ns / SECOND:.6f}")
         if self._methods[fault.kind](fault):
-            self.counts[fault.kind] = self.counts.get(fault.kind, 0) + 1
+            self._count(fault)
         world.audit.watchful = True
+
+    def _count(self, fault: Fault) -> None:
+        self.counts[fault.kind] = self.counts.get(fault.kind, 0) + 1
 
     def _after(self, fault: Fault, call: Callable[[], None]) -> None:
         """Call at the fault's end, unless everything was healed before."""
@@ -189,13 +193,15 @@ class Faults:
     def _crash(self, fault: Fault) -> bool:
         """Half of them start again as soon as the supervisor can, the others when the fault is over."""
         node = self._node(fault)
-        ran = node.state != DOWN
+        ran = node.state in (RUNNING, PAUSED, ENDING)
         node.crash(self._world.options.restart_ns if fault.at_ns % 2 else fault.for_ns)
         return ran
 
     def _power(self, fault: Fault) -> bool:
-        self._node(fault).power_cycle(fault.for_ns)
-        return True
+        node = self._node(fault)
+        on = node.state != OFF
+        node.power_cycle(fault.for_ns)
+        return on
 
     def _pause(self, fault: Fault) -> bool:
         node = self._node(fault)
@@ -279,18 +285,37 @@ class Faults:
     # --- agents and operators
 
     def _agent(self, fault: Fault) -> bool:
+        """It waits for a run to meet it, and lasts from then on; for half of them an operator has the groups moved. It
+        counts when it is met."""
         node = self._node(fault)
+        agents = node.agents
         resources = [r for group in node.settings.groups for r in group.resources if not r.notifier]
-        if not resources:
+        resource = resources[int(fault.value) % len(resources)] if resources else None
+        if resource is None or resource in agents.trouble:
             return False
-        resource = resources[int(fault.value) % len(resources)]
-        node.agents.trouble[resource] = fault.what
+        agents.trouble[resource] = fault.what
+        struck = False
+
+        def met() -> None:
+            nonlocal struck
+            if not struck:
+                struck = True
+                self._count(fault)
+                self._after(fault, well)
 
         def well() -> None:
-            node.agents.trouble.pop(resource, None)
+            if agents.met.get(resource) is met:
+                del agents.met[resource], agents.trouble[resource]
 
-        self._after(fault, well)
-        return True
+        def give_up(_: object) -> None:
+            if not struck and not self._world.epoch:
+                well()
+
+        agents.met[resource] = met
+        self._world.at(self._world.now + UNMET_NS, give_up)
+        if fault.at_ns % 2:
+            node.request("standby" if resource in node.machine.up else "takeover", "all")
+        return False
 
     def _command(self, fault: Fault) -> bool:
         node = self._node(fault)

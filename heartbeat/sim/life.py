@@ -1,23 +1,24 @@
 """One life of a pair: boot, a time of faults, then everything is healed and convergence demanded.
 
 Converged means: both daemons run and are stable, each has the other for active, and each group is held exactly once.
-It may take initdead and two deadtimes from the healing, and what agents still need: the time-outs of runs that hang,
-the runs of slow ones, and the delay after which a failed start is tried again.
+It may take initdead and two deadtimes from the healing, and what agents still need: the rest of the runs that are under
+way (what hangs is killed in time), the delay after which a failed start is tried again, and the scripts of one move.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from heartbeat.core.group import FAILURE_MEMORY_NS, RETRY_MOST_NS
+from heartbeat.core.actions import START
+from heartbeat.core.group import RETRY_FIRST_NS, RETRY_MOST_NS
 from heartbeat.core.settings import SECOND
 from heartbeat.sim import faults as fault_list
 from heartbeat.sim import options as drawn
-from heartbeat.sim.agents import SLOW
+from heartbeat.sim.agents import SPAWN_NS
 from heartbeat.sim.audit import AuditFailure
 from heartbeat.sim.driver import DOWN, OFF, RUNNING
 from heartbeat.sim.faults import Fault, Faults
-from heartbeat.sim.node import BOOT_NS
+from heartbeat.sim.node import DRAIN_NS
 from heartbeat.sim.options import ADDRESS_AGENTS, Options
 from heartbeat.sim.world import World
 
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from heartbeat.core.settings import Group
     from heartbeat.sim.node import Node
 
-START_TIMEOUT_NS = 60 * SECOND  # as options.script
-STOP_TIMEOUT_NS = 30 * SECOND
 # After convergence it must stay so for as long.
 AFTERWARDS_DEADTIMES = 2
 
@@ -120,6 +120,7 @@ class Life:
                 lane.restore()
         for node in world.nodes:
             node.agents.trouble.clear()
+            node.agents.met.clear()
             node.machine.disk.full = False
             for name in list(node.media_down):
                 node.regain_medium(name)
@@ -127,40 +128,57 @@ class Life:
                 node.power_on()
             node.resume()
             if node.leaving and node.state != DOWN:
-                world.at(world.now + STOP_TIMEOUT_NS, node.start)
+                self._start_after(node)
             node.start()
         if len({(node.settings.resources_digest, node.settings.timing_digest) for node in world.nodes}) > 1:
             for node in world.nodes:
                 self._injector.reload(node)
         world.audit.watchful = True
 
+    def _start_after(self, node: Node) -> None:
+        """When a daemon that was told to stop has ended."""
+        if node.leaving and node.state != DOWN:
+            self.world.at(self.world.now + SECOND // 10, self._start_after, node)
+        else:
+            node.start()
+
     def _agents_need(self) -> tuple[int, str]:
-        """How much longer than usual the agents may keep the pair from being stable, and why, in words."""
-        needed: dict[str, int] = {}
-        script_ns = self.options.script_ns
-        for node in self.world.nodes:
-            for run in node.agents.running.values():
-                limit_ns = run.resource.start_timeout_ns if run.verb == "start" else run.resource.stop_timeout_ns
-                needed[f"{run.resource.word} on {node.name} is at work"] = limit_ns
-            if node.agents.trouble or node.agents.failed_since(self.world.now - FAILURE_MEMORY_NS):
-                needed[f"failed starts on {node.name} are tried again"] = RETRY_MOST_NS + START_TIMEOUT_NS
-            if node.leaving and node.state != DOWN:
-                needed[f"{node.name} is stopping"] = STOP_TIMEOUT_NS * (1 + self._scripts(node)) + BOOT_NS
-        scripts = max(map(self._scripts, self.world.nodes))
-        if scripts:
-            # both nodes' scripts, stopped and started, and one hand-over on the way
-            needed["scripts"] = 4 * scripts * (script_ns + script_ns * SLOW)
-        needed["daemons start"] = self.options.restart_ns + BOOT_NS
-        why = "".join(f", {text} (+{value / SECOND:.3f} s)" for text, value in needed.items())
+        """How much longer the agents may keep the pair from being stable, and why, in words. Groups don't wait for each
+        other: the one that needs most counts."""
+        moving_ns = [self._moving_ns(group) for group in self._groups()]
+        needed = {"a move": 2 * max(moving_ns, default=0)}
+        if any(node.leaving and node.state != DOWN for node in self.world.nodes):
+            needed["a daemon stops first"] = max(moving_ns, default=0) + DRAIN_NS
+        waits = [self._waits(group.key) for group in self._groups()]
+        worst: dict[str, int] = max(waits, key=lambda each: sum(each.values()), default={})
+        needed |= worst
+        why = "".join(f", {text} (+{value / SECOND:.3f} s)" for text, value in needed.items() if value)
         return sum(needed.values()), why
 
-    @staticmethod
-    def _scripts(node: Node) -> int:
-        return sum(
-            resource.name not in ADDRESS_AGENTS and not resource.notifier
-            for group in node.settings.groups
-            for resource in group.resources
-        )
+    def _groups(self) -> list[Group]:
+        return [group for node in self.world.nodes for group in node.settings.groups]
+
+    def _moving_ns(self, group: Group) -> int:
+        """What a group's scripts take to start, or to stop, at most."""
+        scripts = sum(each.name not in ADDRESS_AGENTS and not each.notifier for each in group.resources)
+        return scripts * (SPAWN_NS + self.options.script_ns)
+
+    def _waits(self, key: str) -> dict[str, int]:
+        """For what a group waits: runs that are under way, and the delay after a failed start."""
+        now = self.world.now
+        found = {}
+        for node in self.world.nodes:
+            agents = node.agents
+            count, failed_at = agents.failures.get(key, (0, 0))
+            for number, run in agents.running.items():
+                if run.group == key:
+                    found[f"{run.resource.word} on {node.name} is at work"] = max(0, agents.ends[number] - now)
+                    if run.verb == START:  # it may fail yet
+                        count, failed_at = count + 1, agents.ends[number]
+            if count:
+                delay_ns = min(RETRY_FIRST_NS << min(count - 1, 10), RETRY_MOST_NS)
+                found[f"{key} on {node.name} is tried again"] = max(0, delay_ns - max(0, now - failed_at))
+        return found
 
     # --- converged?
 

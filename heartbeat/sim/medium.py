@@ -59,14 +59,14 @@ class Lane:
 
     last_intact: when the last status that came out whole was put on the medium, at the latest (another medium may
     have carried it faster, and its receiver counts from then). lost_since: when the first status was lost since then,
-    None where none was. silent_until: the last instant at which it had been silent for so long that the receiver had to
-    find the sender dead. unanswered_at: after such a silence, when the last was lost of two or more answers in a
-    row (audit.py). back: the other direction. decoder: the receiving daemon's.
+    None where none was. lost_at: when the last one was lost. silent_until: the last instant at which it had been silent
+    for so long that the receiver had to find the sender dead. unanswered_at: after such a silence, when the last was
+    lost of two or more answers in a row (audit.py). back: the other direction. decoder: the receiving daemon's.
     """
 
     __slots__ = (
-        "back", "base", "classic", "cuts", "decoder", "frames", "last_intact", "lost", "lost_since", "name", "octets",
-        "quality", "random", "receiver", "silent_until", "unanswered_at", "world",
+        "back", "base", "classic", "cuts", "decoder", "frames", "last_intact", "lost", "lost_at", "lost_since", "name",
+        "octets", "quality", "random", "receiver", "silent_until", "unanswered_at", "world",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +83,7 @@ class Lane:
         self.cuts = 0
         self.last_intact = world.now
         self.lost_since: int | None = None
+        self.lost_at = -NEVER
         self.silent_until = -NEVER
         self.unanswered_at = -NEVER
         self.back: Lane = self
@@ -110,7 +111,10 @@ class Lane:
         return False
 
     def reset(self) -> None:
-        """The sender's daemon is gone, and what it had queued with it."""
+        """The sender closes the port, and throws away what has not left."""
+
+    def abandon(self) -> None:
+        """The sender's daemon was killed, and what it had queued with it."""
 
     def block(self, why: str) -> None:
         """The receiver takes nothing: the flow control of a serial line."""
@@ -149,6 +153,7 @@ class Lane:
 
     def missed(self, now: int) -> None:
         """A status did not come out, or will come out late or damaged."""
+        self.lost_at = now
         if self.lost_since is None:
             self.lost_since = now
             return
@@ -165,7 +170,9 @@ class Lane:
 
     def last_silent(self, now: int) -> int:
         """The last instant, now included, at which the lane had lost every status for the shortest deadtime, or after
-        that a second answer, or a further one, in a row."""
+        that a second answer, or a further one, in a row. Who was lost and says no more is no reason for longer than
+        its lease may last, which counts from what was lost."""
+        silent = max(self.silent_until, self.unanswered_at)
         if self.lost_since is not None and now - self.last_intact >= self.world.silence_ns:
-            return now
-        return max(self.silent_until, self.unanswered_at)
+            return max(silent, min(now, self.lost_at + self.world.deadtime_ns))
+        return silent

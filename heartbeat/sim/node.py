@@ -90,6 +90,7 @@ class Node(Driver):
             incoming.decoder = Decoder(name, self._auth, stream=incoming.classic)
         self._use([])
         for name, lane in self.lanes_of.items():
+            lane.reset()  # what one that was killed has left
             self._incoming(name).unblock("absent")
             if name in self.media_down:
                 self.tell(MediumDown(name, "gone"))
@@ -115,11 +116,14 @@ class Node(Driver):
         else:
             self._end()
 
-    def _end(self) -> None:
+    def _end(self, *, killed: bool = False) -> None:
         """The daemon is no more, however it ended."""
         self._halt(DOWN)
         for name, lane in self.lanes_of.items():
-            lane.reset()
+            if killed:
+                lane.abandon()
+            else:
+                lane.reset()
             incoming = self._incoming(name)
             incoming.block("absent")
             incoming.unblock("receiver")
@@ -142,7 +146,7 @@ class Node(Driver):
         """kill -9. What is up stays up, and its leases run out. The supervisor starts the daemon again."""
         if self.state in (RUNNING, PAUSED, ENDING):
             self.note("killed")
-            self._end()
+            self._end(killed=True)
             self.later(restart_ns, self.start, None)
 
     def power_cycle(self, off_ns: int) -> None:

@@ -33,8 +33,9 @@ class SerialLane(Lane):
     """baud: bits a second. blocked: who holds CTS down."""
 
     __slots__ = (
-        "_begun", "_clean", "_end", "_finish", "_frame", "_marks", "_moved", "_normal", "_overtaken", "_priority",
-        "_resync", "_status", "_token", "_urgent", "blocked", "dropped", "octet_ns", "passed_at",
+        "_begun", "_clean", "_end", "_finish", "_frame", "_handed", "_marks", "_moved", "_normal", "_overtaken",
+        "_priority", "_resync", "_status", "_status_handed", "_token", "_urgent", "blocked", "dropped",
+        "octet_ns", "passed_at",
     )  # fmt: skip
 
     def __init__(self, world: World, name: str, receiver: Node, random: Random, quality: Quality, *, baud: int) -> None:
@@ -46,9 +47,11 @@ class SerialLane(Lane):
         self._urgent: deque[bytes] = deque()
         self._normal: deque[bytes] = deque()
         self._status: bytes | None = None
+        self._status_handed = 0  # when it came, as `_handed` of the frame on the line
         self._overtaken = 0
         self._frame: bytes | None = None  # on the line
         self._priority = STATUS
+        self._handed = 0
         self._begun = 0  # when its first octet would have passed, had nothing held it up
         self._end = 0
         self._moved = 0  # octets of it that had passed when the line was blocked
@@ -84,7 +87,7 @@ class SerialLane(Lane):
         self.frames += 1
         taken = True
         if self._frame is None:
-            self._begin(frame, priority, now)
+            self._begin(frame, priority, now, now)
         elif priority == STATUS:
             if self._status is None:
                 self._overtaken = 0
@@ -92,6 +95,7 @@ class SerialLane(Lane):
                 self.dropped += 1
                 taken = False  # it stands still
             self._status = frame
+            self._status_handed = now
         else:
             waiting = self._urgent if priority == URGENT else self._normal
             waiting.append(frame)
@@ -99,16 +103,18 @@ class SerialLane(Lane):
                 waiting.popleft()
                 self.dropped += 1
                 taken = False
-        if self.blocked and priority == STATUS and self.blocked != {"receiver"}:
+        if priority == STATUS and "flow" in self.blocked:
             self.missed(now)
         return taken
 
-    def _begin(self, frame: bytes, priority: int, now: int) -> None:
+    def _begin(self, frame: bytes, priority: int, handed: int, now: int) -> None:
+        """handed: when the daemon had it sent; another medium, with no queue, has carried it since then."""
         if self._resync:
             self._resync = False
             frame = RESYNC + frame
         self._frame = frame
         self._priority = priority
+        self._handed = handed
         self._begun = now
         if self.blocked:
             self._moved = 0
@@ -119,21 +125,21 @@ class SerialLane(Lane):
         self._end = end = now + len(frame) * self.octet_ns
         self.world.at(end, self._finish, self._token)
 
-    def _take(self) -> tuple[bytes, int] | None:
+    def _take(self, now: int) -> tuple[bytes, int, int] | None:
         if self._urgent:
-            return self._urgent.popleft(), URGENT
+            return self._urgent.popleft(), URGENT, now
         if self._normal and (self._status is None or self._overtaken < STATUS_OVERTAKEN_FRAMES):
             self._overtaken += 1
-            return self._normal.popleft(), URGENT
+            return self._normal.popleft(), URGENT, now
         status, self._status = self._status, None
         self._overtaken = 0
-        return None if status is None else (status, STATUS)
+        return None if status is None else (status, STATUS, self._status_handed)
 
     def _next(self, now: int) -> None:
         self._frame = None
         self._marks.clear()
         if self._urgent or self._normal or self._status is not None:
-            taken = self._take()
+            taken = self._take(now)
             if taken is not None:
                 self._begin(*taken, now)
 
@@ -147,11 +153,14 @@ class SerialLane(Lane):
         self._pass(len(frame), now)
         self._clean -= len(frame)
         if self._clean <= 0 or self._marks:
-            self._deliver_damaged(frame, len(frame), now)
+            self._lose_status(now)
+            self._deliver_damaged(frame, len(frame))
         elif self._priority == STATUS:
             if self.lost_since is not None:
                 self.intact(now)
-            self.last_intact = self._begun
+                if self._handed < self.lost_at:
+                    self.lost_since = self.lost_at  # one that was younger
+            self.last_intact = self._handed
             self.receiver.hear(self, frame)
         else:
             self.receiver.hear(self, frame)
@@ -163,7 +172,13 @@ class SerialLane(Lane):
             self.world.audit.fail("rate", f"{self.name}: {octets} octets in less time than the line needs")
         self.passed_at = now
 
-    def _deliver_damaged(self, frame: bytes, passed: int, now: int) -> None:
+    def _lose_status(self, now: int) -> None:
+        """Where the line is to blame that the frame on it does not come out."""
+        if self._priority == STATUS:
+            self.missed(now)
+            self.lost += 1
+
+    def _deliver_damaged(self, frame: bytes, passed: int) -> None:
         """The first `passed` octets of the frame, less what a cut and noise did to them."""
         octets = bytearray()
         start, cut = 0, False
@@ -175,9 +190,6 @@ class SerialLane(Lane):
             if octets:
                 octets[self.random.randrange(len(octets))] ^= self.random.randrange(1, 128)
             self._clean += frames_to_next(self.random, self.quality.noise)
-        if self._priority == STATUS:
-            self.missed(now)
-            self.lost += 1
         if octets:
             self.receiver.hear(self, bytes(octets))
 
@@ -242,16 +254,27 @@ class SerialLane(Lane):
         if self._moved:
             self.octets += self._moved
             self._pass(0, now)
-            self._deliver_damaged(self._frame, self._moved, now)
+            if "flow" in self.blocked:
+                self._lose_status(now)
+            self._deliver_damaged(self._frame, self._moved)
         self._next(now)
 
+    def abandon(self) -> None:
+        """The frame on the line is in the port's queue, and leaves. A status that waits was a sign of life all the
+        same: the lease counts from what was sent."""
+        if self._status is not None:
+            self.missed(self.world.now)
+        self._urgent.clear()
+        self._normal.clear()
+        self._status = None
+
     def reset(self) -> None:
-        """The sender's daemon is gone, and what it had queued with it."""
+        """Nothing of the frame on the line comes after this."""
         self._token += 1
         if self._frame is not None:
             self._moved = self._position(self.world.now)
             if self._moved:
-                self._deliver_damaged(self._frame, self._moved, self.world.now)
+                self._deliver_damaged(self._frame, self._moved)
         self._resync = False
         self._frame = None
         self._marks.clear()

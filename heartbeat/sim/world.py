@@ -36,7 +36,7 @@ class World:
     """now: nanoseconds since the world began. nodes: two. lanes: medium → its two lanes, by the sending node.
 
     silence_ns: a lane that lost every status for so long may have let the receiver find the sender dead: the shortest
-    deadtime that either node ever had. keepalive_ns: the longest keepalive.
+    deadtime that either node ever had. deadtime_ns, keepalive_ns: the longest.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class World:
         self.heap: list[tuple[int, int, Callable[[Any], None], Any]] = []
         self.number = itertools.count().__next__
         self.silence_ns = NEVER
+        self.deadtime_ns = 0
         self.keepalive_ns = 0
         for each in settings:
             self.admit(each)
@@ -84,6 +85,7 @@ class World:
         """Settings that a node may have from now on. Its clock may be faster than the world's, so it finds its peer
         dead a little before a deadtime is over: by less than a hundredth."""
         self.silence_ns = min(self.silence_ns, settings.deadtime_ns * 99 // 100)
+        self.deadtime_ns = max(self.deadtime_ns, settings.deadtime_ns)
         self.keepalive_ns = max(self.keepalive_ns, settings.keepalive_ns)
 
     # --- time

@@ -18,7 +18,7 @@ KEPT = HERE / "corpus"
 # what runs leave: inputs that were worth keeping meanwhile, and those that failed
 WORKING = ROOT / "build" / "fuzz"
 # those that are about the compiled parts, and worth the time that sanitizers take
-COMPILED = ("auth", "capture", "decoder", "wheel")
+COMPILED = ("auth", "capture", "cluster", "decoder", "wheel")
 TARGETS = tuple(sorted(path.stem for path in (HERE / "targets").glob("*.py")))
 
 

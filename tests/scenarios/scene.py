@@ -124,7 +124,7 @@ class Play(Script):
 
     def silence_s(self) -> float:
         """The longest time in which nobody answered for an address that was answered for before and after."""
-        return max((gap.ended - gap.began for gap in self.world.audit.gaps if gap.began >= 0), default=0) / SECOND
+        return max((gap.ended - gap.began for gap in self.world.audit.gaps), default=0) / SECOND
 
     @property
     def unnoticed(self) -> bool:
@@ -143,11 +143,7 @@ class Play(Script):
         for node in self.world.nodes:
             words = [each.word for each in node.machine.up if node.machine.answers(each, now)]
             serves.append(f"{node.name} answers for {' '.join(words) or 'nothing'}")
-        silence = f"longest silence of an address: {self.silence_s():.3f} s"
-        # the audit does not know when a lease ended that its daemon found lapsed: such a gap begins at no instant
-        unknown = sum(gap.began < 0 for gap in self.world.audit.gaps)
-        silence += f", {unknown} more whose beginning is not known" if unknown else ""
-        return [f"at the end: {', '.join(serves)}", silence]
+        return [f"at the end: {', '.join(serves)}", f"longest silence of an address: {self.silence_s():.3f} s"]
 
 
 class Scene:

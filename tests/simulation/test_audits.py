@@ -187,8 +187,28 @@ def test_who_was_killed_was_not_apart(monkeypatch, medium, busy):
     play.run(12)
     play.until(lambda: play.world.lanes[medium][0].busy == busy, "a status on the line", 6)
     play.kill("julius")
-    with pytest.raises(AuditFailure, match="two holders.* apart never"):
+    with pytest.raises(AuditFailure, match=r"two holders.* apart never"):
         play.run(60)
+
+
+@pytest.mark.parametrize("fate", ["kill", "power_off"])
+def test_what_is_on_the_line_leaves_it_when_its_sender_is_killed(fate):
+    """A port's queue outlives the process, but not the machine."""
+    play = Script()
+    heard = []
+    lane = play.world.lanes["/dev/ttyS0"][0]
+    play.boot("julius")
+    lane.unblock("absent")
+    play.run(1)
+    lane.receiver.hear = lambda lane, octets: heard.append(octets)
+    for letter in (b"a", b"b"):
+        lane.send(letter * 100, STATUS, play.world.now)
+        play.run(0.01)
+    getattr(play, fate)("julius")
+    play.run(1)
+    assert [len(octets) == 100 for octets in heard] == [fate == "kill"]
+    # a status that had been taken was a sign of life for its sender's lease
+    assert (lane.lost_since is not None) == (fate == "kill")
 
 
 def test_a_gap_begins_when_the_lease_has_run_out():
@@ -218,8 +238,7 @@ def test_a_lease_that_is_revived_leaves_a_gap():
     assert not play.world.audit.gaps
     ended = play.node("julius").machine.sign.at + play.node("julius").machine.leases.length_ns
     play.stall("julius", 25)
-    play.run(1)
-    assert play.holders("IPaddr::10.0.0.254") == ["julius"]
+    play.until(lambda: play.holders("IPaddr::10.0.0.254") == ["julius"], "the end of its doubt", 20)
     assert {(gap.holder, gap.taker, gap.began) for gap in play.world.audit.gaps} == {("julius", "julius", ended)}
 
 

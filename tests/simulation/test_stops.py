@@ -53,10 +53,12 @@ def test_who_stops_has_left(play):
 
 @pytest.mark.parametrize("fate", ["kill", "power_off"])
 def test_who_is_killed_meanwhile_has_not(play, fate):
+    """Its last words wait: another frame is on the line."""
+    play.world.lanes[LINE][1].send(b"x" * 100, URGENT, play.world.now)
     play.node("caesar").request("stop")
     until(play, ENDING)
     getattr(play, fate)("caesar")
-    assert not play.world.lanes[LINE][1].busy
+    assert not play.world.lanes[LINE][1].waiting
     play.run(20)
     assert not said(play, "julius", "node caesar has left")
     assert said(play, "julius", "node caesar is dead")

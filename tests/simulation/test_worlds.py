@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from heartbeat.core.settings import SECOND
-from heartbeat.sim import faults, life, options, shrink
+from heartbeat.sim import command, faults, life, options, report, shrink
 from heartbeat.sim.faults import Fault
 from heartbeat.sim.life import Life
 from heartbeat.sim.script import Script
@@ -111,6 +111,38 @@ def test_a_failure_is_cut_down_to_the_faults_that_it_needs():
     assert [(fault.kind, fault.at_ns) for fault in found] == [(fault.kind, fault.at_ns) for fault in needed]
     assert found[0].for_ns < needed[0].for_ns
     assert 0 < lives < 100
+
+
+def test_a_failure_is_reported_with_all_that_shows_it_again():
+    """The seed, what was drawn, the shortest list of faults, the last changes and the command."""
+    outcome = Life(dataclasses.replace(options.draw(7), duration_ns=600 * SECOND), [], core=stub.Restless).run()
+    outcome.lines = [f"change {number}" for number in range(80)]
+    task = command.Task(7)
+    fault = Fault("crash", SECOND, 2 * SECOND, 1)
+    lines = report.failure(outcome, task.again(), [fault])
+    assert lines[0].startswith("FAILED, seed 7: convergence: after ")
+    assert all(f"    {line}" in lines for line in outcome.options.describe())
+    assert "  1 of its 0 faults are enough:" in lines
+    assert f"    {fault}" in lines
+    assert lines[-51:] == [
+        *(f"    change {number}" for number in range(30, 80)),
+        "  again: heartbeat simulate --lives 1 --seed 7",
+    ]
+
+
+def test_a_failure_is_printed_and_ends_with_an_error(monkeypatch):
+    """What the command itself writes, of a life that fails."""
+    broken = Life(dataclasses.replace(options.draw(7), duration_ns=600 * SECOND), [], core=stub.Broken).run()
+    monkeypatch.setattr(command, "_outcomes", lambda tasks: iter([broken] * len(tasks)))
+    monkeypatch.setattr(shrink, "shrink", lambda outcome, most: ([], 1))
+    written = []
+    assert command.main([command.Task(7)], written.append) == command.FAILED
+    text = "".join(written)
+    assert "FAILED, seed 7: core: AssertionError: our own bug" in text
+    changes = [line for line in text.splitlines() if re.match(r" {4} *\d+\.\d{6}  ", line)]
+    assert len(changes) == min(len(broken.lines), 50) > 0
+    assert "  again: heartbeat simulate --lives 1 --seed 7\n" in text
+    assert text.splitlines()[-1].startswith("1 of 1 lives failed: ")
 
 
 def test_a_pair_takes_over_and_the_dead_answer_no_more():
