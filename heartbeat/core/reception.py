@@ -58,7 +58,8 @@ class Reception:
         self._dispatch = dispatch
         self._on_restart = on_restart
         self._on_answer = on_answer
-        self._quarantined: dict[str, tuple[int, int]] = {}  # peer → its lower generation, newest sequence of it
+        # peer → newest sequence of its (lower generation, answer)
+        self._quarantined: dict[str, tuple[int, tuple[int, str]]] = {}
         self._asker = 0, 0  # (generation, sequence) of who asked last without having answered
         self.warnings: list[str] = []
         self.unanswered: list[str] = []
@@ -152,9 +153,9 @@ class Reception:
             if peer.state != QUARANTINED:
                 self._membership.quarantine(peer)
                 self._outbox.put(Alarm(self._quarantine_text(peer, message.generation)))
-            was, number = self._quarantined.get(peer.name, (0, 0))
-            newest = max(number, message.sequence) if was == message.generation else message.sequence
-            self._quarantined[peer.name] = message.generation, newest
+            run = message.generation, self._challenge.nonce
+            newest, was = self._quarantined.get(peer.name, (0, run))
+            self._quarantined[peer.name] = max(newest if was == run else 0, message.sequence), run
             self._on_answer(seen)
             self._answer(seen)  # or it would take this node for dead
             return
@@ -168,7 +169,8 @@ class Reception:
         silent = self._silent(peer)
         if silent and not (peer.alive and peer.heard):
             self._challenge.asked(seen)  # the next status answers: each may hold the other for a recording
-        if not self._challenge.nonce:
+        anew = peer.state == QUARANTINED and seen.phase == bulletin.UNSETTLED  # perhaps, with lower numbers
+        if not self._challenge.nonce or anew:
             self._challenge.ask()
             if silent:  # else with the next status, in its turn: recordings make us send nothing more
                 self._membership.trigger(self._outbox.now)
@@ -186,7 +188,7 @@ class Reception:
             return f"no such node: {name}"
         if peer.state != QUARANTINED:
             return f"{name} is not quarantined"
-        generation, number = self._quarantined.pop(name)
+        number, (generation, _) = self._quarantined.pop(name)
         self._membership.accept(peer, generation, number, now)
         self._challenge.nonce = ""  # a copy of its answer on a slower medium is none any more
         self._outbox.note(WARN, f"node {name} accepted in generation {generation}")

@@ -16,7 +16,7 @@ from heartbeat.sim import faults as fault_list
 from heartbeat.sim import options as drawn
 from heartbeat.sim.agents import SPAWN_NS
 from heartbeat.sim.audit import AuditFailure
-from heartbeat.sim.driver import DOWN, OFF, RUNNING
+from heartbeat.sim.driver import DOWN, OFF, REBOOT_NS, RUNNING
 from heartbeat.sim.faults import Fault, Faults
 from heartbeat.sim.node import DRAIN_NS
 from heartbeat.sim.options import ADDRESS_AGENTS, Options
@@ -175,6 +175,8 @@ class Life:
                     found[f"{run.resource.word} on {node.name} is at work"] = max(0, agents.ends[number] - now)
                     if run.verb == START:  # it may fail yet
                         count, failed_at = count + 1, agents.ends[number]
+                    elif self.options.reboot_on_stop_failure:
+                        found[f"{node.name} may reboot for it"] = REBOOT_NS + self.options.restart_ns
             if count:
                 delay_ns = min(RETRY_FIRST_NS << min(count - 1, 10), RETRY_MOST_NS)
                 found[f"{key} on {node.name} is tried again"] = max(0, delay_ns - max(0, now - failed_at))
