@@ -29,7 +29,7 @@ YIELD_NS = SECOND
 class Healing:
     """Looks at each fresh status of the peer, once this node has settled."""
 
-    __slots__ = ("_deaf", "_outbox", "_resources", "_timer", "_timers")
+    __slots__ = ("_deaf", "_deaf_since", "_outbox", "_resources", "_timer", "_timers")
 
     def __init__(self, resources: Resources, outbox: Outbox, timers: Timers) -> None:
         self._resources = resources
@@ -37,6 +37,7 @@ class Healing:
         self._timers = timers
         self._timer = timers.new(self._waited)
         self._deaf = 0  # the peer's statuses in a row that say it doesn't hear us
+        self._deaf_since = 0
 
     def forget(self) -> None:
         """The peer is dead: what was seen is over."""
@@ -47,8 +48,9 @@ class Healing:
             machine.orphaned = 0
 
     def look(self, seen: Bulletin) -> None:
-        hears_us = self._resources.other.hears_us
-        self._deaf = 0 if hears_us else self._deaf + 1
+        if self._deaf == 0:
+            self._deaf_since = self._outbox.now
+        self._deaf = 0 if self._resources.other.hears_us else self._deaf + 1
         self._resolve_conflicts(seen)
         if self._resources.other.ready:
             self._adopt_orphans(seen)
@@ -57,10 +59,12 @@ class Healing:
         """The preferred node keeps the group: it tells the neighbours and says so, and then the other lets go, so that
         no client is without it in between. One that the other doesn't hear lets go, because the other can't know. What
         one that has just started has adopted is no claim against us: it lets go as soon as it hears us."""
-        if 0 < self._deaf < PATIENCE or seen.phase == UNSETTLED:
+        now = self._outbox.now
+        # statuses out of their turn come in less time than our own may need to the peer
+        brief = now - self._deaf_since < self._resources.settings.keepalive_ns // 2
+        if (self._deaf and (self._deaf < PATIENCE or brief)) or seen.phase == UNSETTLED:
             return
         yielding = []
-        now = self._outbox.now
         for key, machine in self._resources.groups.items():
             label = self._resources.label(machine)
             if not machine.claimed or not seen.contests(label):
