@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 REOPEN_FIRST_NS, REOPEN_MOST_NS = 500_000_000, 5_000_000_000
 
-
 # messages without a new number that are told to the core at once; then one each keepalive. Genuine ones: what was asked
 # for again, 50 at once, and an acknowledgement of ten statuses. What is left out is as good as lost on its way, and is
 # asked for again.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from heartbeat.config import load
 from heartbeat.config.dump import dump
 from heartbeat.config.problems import ConfigError, shown
+from heartbeat.config.record import BITS_PER_OCTET
 from heartbeat.config.words import ADDRESS_AGENTS, scan
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     Address = ipaddress.IPv4Address | ipaddress.IPv6Address
     Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-BITS_PER_OCTET = 10  # on a serial line: start bit, eight data bits, stop bit
 # hex digits of a signature
 TOKEN_DIGITS = {"crc": 8, "md5": 32, "sha1": 40, "sha256": 64, "blake2s": 64}
 STATUS = """>>>

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 UDP_PORT = 694  # IANA's ha-cluster
 BAUD = 19200
 MAILSERVER = "smtp://localhost:25"
-
-
+BITS_PER_OCTET = 10  # on a serial line: start bit, eight data bits, stop bit
 STATUS_OCTETS = 400  # a generous size of a status, with some groups
 
 
@@ -71,7 +70,7 @@ class MediumConfig:
     @property
     def frame_ns(self) -> int:
         """What a status takes on a serial line; 0 for others."""
-        return STATUS_OCTETS * 10 * SECOND // self.rate_bits_per_s if self.rate_bits_per_s else 0
+        return STATUS_OCTETS * BITS_PER_OCTET * SECOND // self.rate_bits_per_s if self.rate_bits_per_s else 0
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MediumConfig) and _values(self, MEDIUM_COMPARED) == _values(other, MEDIUM_COMPARED)

@@ -62,7 +62,8 @@ class Counterpart:
 
     @property
     def follows(self) -> bool:
-        """This node's name comes first: where the two nodes' files differ, both may be preferred, or neither."""
+        """Its name comes after this node's: that decides where the two nodes' files differ, so that both may be
+        preferred, or neither."""
         peer = self.peer
         return peer is not None and self._outbox.node < peer.name
 

@@ -253,6 +253,9 @@ class GroupMachine(Machine):
         self._on_change(self)
 
     def retry_delay_ns(self) -> int:
-        """5 s after the first failure, doubled for each that follows, at most five minutes."""
-        doubled = RETRY_FIRST_NS << min(self.failures - 1, 10)
-        return min(doubled, RETRY_MOST_NS) // self._policy.divisor
+        return retry_delay_ns(self.failures) // self._policy.divisor
+
+
+def retry_delay_ns(failures: int) -> int:
+    """5 s after the first failure, doubled for each that follows, at most five minutes."""
+    return min(RETRY_FIRST_NS << min(failures - 1, 10), RETRY_MOST_NS)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from heartbeat.core.settings import Settings
     from heartbeat.core.timers import Timers
 
-
 # a peer's announced death time is believed within this factor of our own, so that neither 0 nor years do harm; an
 # original that starts announces more than it has
 DT_FACTOR = 10

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from heartbeat.core.actions import START
-from heartbeat.core.group import RETRY_FIRST_NS, RETRY_MOST_NS
+from heartbeat.core.group import retry_delay_ns
 from heartbeat.core.settings import SECOND
 from heartbeat.sim import faults as fault_list
 from heartbeat.sim import options as drawn
@@ -178,7 +178,7 @@ class Life:
                     elif self.options.reboot_on_stop_failure:
                         found[f"{node.name} may reboot for it"] = REBOOT_NS + self.options.restart_ns
             if count:
-                delay_ns = min(RETRY_FIRST_NS << min(count - 1, 10), RETRY_MOST_NS)
+                delay_ns = retry_delay_ns(count)
                 found[f"{key} on {node.name} is tried again"] = max(0, delay_ns - max(0, now - failed_at))
         return found
 
