@@ -14,8 +14,9 @@ of both came out. One lost answer fits into the allowance. Where the first two o
 them, that medium carries no news yet, and the allowance counts from the last of these; once an answer has come out,
 nothing that is lost is an excuse, as it is none where the nodes were not apart.
 
-A pause is no excuse, however long, nor is a crash: that is what the lease is for. Hand-overs have none either, until a
-hand-over may make before it breaks.
+A pause is no excuse for two, however long, nor is a crash: that is what the lease is for. But one that comes while two
+are letting go after a partition ends it no sooner than the lease does: until then the allowance waits for who does not
+run, for a death time at most. Hand-overs have no excuse, until a hand-over may make before it breaks.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 # What an agreed hand-over may overlap, three frame times besides. None: every group is released before it is taken.
 HAND_OVER_NS = 0
 HEALING_NS = SECOND
+NEVER_YET = -NEVER
 FRAMES = 3
 
 # Looks of the unhurried kind: everything that can grow is measured once in so many.
@@ -103,6 +105,8 @@ class Audit:
         self.take_overs = 0
         self.gaps: list[Gap] = []
         self._double: dict[Resource, int] = {}  # address → since when two answer for it
+        self._pauses: dict[Driver, int | None] = {}  # of those who ran while two answered: since when not
+        self._waited = NEVER_YET  # last instant at which the allowance waited for one of them
         self._answers_of: dict[Resource, Answer] = {}
         self._peer_dead = [False, False]
         self._wrong_since: int | None = None  # both say stable, and something is not
@@ -181,8 +185,24 @@ class Audit:
             if not (one.machine.answers(resource, now) and other.machine.answers(resource, now)):
                 world.note("audit", f"one answers for {resource.word} again")
                 del self._double[resource]
-        if self._double and now > world.last_apart() + self.healing_ns():
+        if not self._double:
+            self._pauses.clear()
+            self._waited = NEVER_YET
+        elif now > self._allowed_until():
             self._fail_double()
+
+    def _allowed_until(self) -> int:
+        """How long the two holders of this instant may last."""
+        now, apart = self.world.now, self.world.last_apart()
+        if now <= max(apart, self._waited) + self.healing_ns():
+            for node in self.world.nodes:
+                if node.state == RUNNING:
+                    self._pauses[node] = None
+                elif node in self._pauses:
+                    since = self._pauses[node] = self._pauses[node] or now
+                    if now - since <= node.settings.deadtime_ns:
+                        self._waited = now
+        return max(apart, self._waited) + self.healing_ns()
 
     def _begin_double(self, node: Driver, resource: Resource) -> None:
         world = self.world
@@ -191,18 +211,15 @@ class Audit:
             self._count_take_over(node if answer.node is not node else node.peer, resource)
         self._double[resource] = world.now
         world.note("audit", f"two answer for {resource.word}")
-        apart = world.last_apart()
-        if world.now > apart + self.healing_ns():
+        if world.now > self._allowed_until():
             self._fail_double()
-        world.at(max(apart, world.now) + self.healing_ns() + 1, self._look_again)
+        world.at(max(world.last_apart(), world.now) + self.healing_ns() + 1, self._look_again)
 
     def _look_again(self, _: object) -> None:
         """The time allowed for two holders may be over."""
         self.watchful = True
         if self._double:
-            self.world.at(
-                max(self.world.last_apart() + self.healing_ns(), self.world.now) + 1_000_000, self._look_again
-            )
+            self.world.at(max(self._allowed_until(), self.world.now) + 1_000_000, self._look_again)
 
     def _fail_double(self) -> None:
         world = self.world

@@ -81,6 +81,31 @@ def test_what_two_holders_may_last_after_a_partition():
     assert healed - SECOND + allowed < outcome.simulated_ns <= healed + allowed + 2 * MILLISECOND
 
 
+class LongLeases(Settings):
+    def __init__(self, **named):
+        super().__init__(**named)
+        self.lease_ns *= 3
+
+
+@pytest.mark.parametrize(
+    ("pause", "further"),
+    [
+        (Fault("pause", 112 * SECOND, 2 * SECOND, 0), (2, 2)),  # the allowance waits for it
+        (Fault("pause", 112 * SECOND, 100 * SECOND, 0), (5, 6)),  # but no longer than a death time
+        (Fault("pause", 105 * SECOND, 100 * SECOND, 0), (0, 0)),  # its leases should have ended while they were apart
+    ],
+)
+def test_a_pause_while_two_let_go_is_waited_for(monkeypatch, pause, further):
+    monkeypatch.setattr("heartbeat.sim.options.Settings", LongLeases)
+    cut = Fault("cut all", 0, 110 * SECOND, BOTH)
+    outcome = lived(stub.Greedy, [cut, pause], boot_ns=(20 * SECOND, 20 * SECOND))
+    assert outcome.rule == "two holders"
+    healed = 111 * SECOND
+    allowed = SECOND + 2 * SECOND + 3 * MILLISECOND
+    least, most = (each * SECOND for each in further)
+    assert least - SECOND <= outcome.simulated_ns - healed - allowed <= most + 10 * MILLISECOND
+
+
 def test_one_medium_that_works_is_no_excuse():
     media = (*options().media, MediumOptions("eth1", 0, Quality(), delay_ns=MILLISECOND))
     cut = Fault("cut", 0, 200 * SECOND, BOTH, "eth0")
@@ -169,12 +194,6 @@ def test_a_medium_that_its_sender_has_lost_carries_nothing(restarts):
     play.run(60)
     assert play.holders("IPaddr::10.0.0.254") == ["julius", "caesar"]
     assert all(lane.last_silent(play.world.now) == play.world.now for lane in play.world.lanes["eth1"])
-
-
-class LongLeases(Settings):
-    def __init__(self, **named):
-        super().__init__(**named)
-        self.lease_ns *= 3
 
 
 @pytest.mark.parametrize(("medium", "busy"), [("/dev/ttyS0", False), ("/dev/ttyS0", True), ("eth0", False)])
