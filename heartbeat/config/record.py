@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 
-from heartbeat.core.settings import FAILBACK_LEGACY, MILLISECOND, SECOND, Group, Resource, Settings
+from heartbeat.core.settings import FAILBACK_LEGACY, MILLISECOND, SECOND, Group, Resource, Settings, status_octets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ UDP_PORT = 694  # IANA's ha-cluster
 BAUD = 19200
 MAILSERVER = "smtp://localhost:25"
 BITS_PER_OCTET = 10  # on a serial line: start bit, eight data bits, stop bit
-STATUS_OCTETS = 400  # a generous size of a status, with some groups
 
 
 class MediumConfig:
@@ -67,10 +66,9 @@ class MediumConfig:
         self.sources_strict = False
         self.frame_format = "classic" if type == "serial" else "netstring"
 
-    @property
-    def frame_ns(self) -> int:
-        """What a status takes on a serial line; 0 for others."""
-        return STATUS_OCTETS * BITS_PER_OCTET * SECOND // self.rate_bits_per_s if self.rate_bits_per_s else 0
+    def frame_ns(self, octets: int) -> int:
+        """What so many octets take on a serial line; 0 for others."""
+        return octets * BITS_PER_OCTET * SECOND // self.rate_bits_per_s if self.rate_bits_per_s else 0
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MediumConfig) and _values(self, MEDIUM_COMPARED) == _values(other, MEDIUM_COMPARED)
@@ -199,7 +197,7 @@ class Config:
             failback_delay_ns=self._ns(self.failback_delay_ms),
             max_rexmit_delay_ns=self._ns(self.max_rexmit_delay_ms),
             hopfudge=self.hopfudge,
-            frame_ns=max((medium.frame_ns for medium in self.media), default=0),
+            frame_ns=max((medium.frame_ns(status_octets(len(self.groups))) for medium in self.media), default=0),
             reboot_on_stop_failure=self.reboot_on_stop_failure,
             strong_required=self.strong_auth == "required",
             resources_digest=self.resources_digest(),

@@ -26,6 +26,11 @@ LEASE_MARGIN_LEAST_NS = 8 * MILLISECOND
 ANSWER_NS = 50 * MILLISECOND
 
 
+def status_octets(groups: int) -> int:
+    """A generous size of a status with so many groups, signed by any method, on any medium."""
+    return 400 + 6 * groups
+
+
 class Resource:
     """One word of a haresources line.
 
@@ -91,10 +96,10 @@ class Settings:
     """
 
     __slots__ = (
-        "alone_ns", "answer_ns", "auto_failback", "deadtime_ns", "divisor", "failback_delay_ns", "grant_ns", "groups",
-        "hopfudge", "initdead_ns", "keepalive_ns", "lease_ns", "lease_slack_ns", "max_rexmit_delay_ns", "media",
-        "node", "nodes", "reboot_on_stop_failure", "resources_digest", "strong_required", "timing_digest", "uuid",
-        "warntime_ns",
+        "alone_ns", "answer_ns", "auto_failback", "deadtime_ns", "divisor", "failback_delay_ns", "frame_ns",
+        "grant_ns", "groups", "hopfudge", "initdead_ns", "keepalive_ns", "lease_ns", "lease_slack_ns",
+        "max_rexmit_delay_ns", "media", "node", "nodes", "reboot_on_stop_failure", "resources_digest",
+        "strong_required", "timing_digest", "uuid", "warntime_ns",
     )  # fmt: skip
 
     def __init__(
@@ -133,6 +138,7 @@ class Settings:
         self.failback_delay_ns = failback_delay_ns
         self.max_rexmit_delay_ns = max_rexmit_delay_ns
         self.hopfudge = hopfudge
+        self.frame_ns = frame_ns
         self.reboot_on_stop_failure = reboot_on_stop_failure
         self.strong_required = strong_required
         self.resources_digest = resources_digest

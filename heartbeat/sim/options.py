@@ -18,6 +18,7 @@ from heartbeat.core.settings import (
     Group,
     Resource,
     Settings,
+    status_octets,
 )
 from heartbeat.sim.medium import Quality
 
@@ -86,8 +87,7 @@ class Options:
 
     @property
     def frame_octets(self) -> int:
-        """A generous size of a status."""
-        return 400 + 6 * len(self.groups)
+        return status_octets(len(self.groups))
 
     def settings(self, index: int) -> Settings:
         """Of one node, when the life begins."""

@@ -421,6 +421,7 @@ def test_the_estimate_is_what_the_core_sends(files: Callable[..., str], method: 
     from heartbeat.core.actions import Transmit
     from heartbeat.core.cluster import Cluster
     from heartbeat.core.events import MediumUp, Tick
+    from heartbeat.core.settings import status_octets
 
     resources = "".join(f"julius r{number}\n" for number in range(groups))
     config = load(files(resources, keys=f"auth 1\n1 {method}{' s' * (method != 'crc')}\n"), machine=False)
@@ -441,3 +442,18 @@ def test_the_estimate_is_what_the_core_sends(files: Callable[..., str], method: 
     ]
     # not yet at their longest are the sequence number and the generation in which the peer is heard
     assert 0 <= advice.status_frame_octets(config) - max(lengths) <= 12
+    # the longest that there can be, with a nonce of each side: what the core and the simulator reckon with
+    longest = max(len(encode(message, authenticator, "classic")) for message in statuses) + 18 + 12
+    assert longest <= status_octets(groups) < longest + 300
+
+
+@pytest.mark.parametrize(("groups", "octets"), [(1, 406), (100, 1000)])
+def test_an_answer_with_many_groups_takes_long_on_a_slow_line(
+    files: Callable[..., str], groups: int, octets: int
+) -> None:
+    """Three statuses, besides the time in which the other node is woken."""
+    resources = "".join(f"julius r{number}\n" for number in range(groups))
+    directory = files(resources, more="baud 9600\nserial /dev/ttyS0\n")
+    made = load(directory, machine=False).settings(b"u" * 16)
+    assert made.frame_ns == octets * 10 * 1_000_000_000 // 9600
+    assert made.answer_ns == made.keepalive_ns // 4 + 3 * made.frame_ns
