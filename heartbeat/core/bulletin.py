@@ -30,6 +30,7 @@ UNSETTLED, SETTLED, LEAVING = "u", "s", "l"
 PHASES = "usl"
 CLAIMING = "shpfkl"
 KEPT, LAPSED = "k", "l"
+MOVING = frozenset("sp")
 LETTERS = CLAIMING + "-x"
 GROUPS_LIMIT = 1024
 OTHERS_LIMIT = 8  # words that are no groups

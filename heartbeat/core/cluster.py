@@ -296,7 +296,7 @@ class Cluster:
             for peer in self._membership.peers.values():
                 if peer.proven:
                     self._outbox.put(Remember(peer.name, peer.tracker.generation, peer.tracker.newest))
-            if self._resources.other.alone:
+            if self._resources.inherited():
                 self._stop(self._outbox.now)
             else:
                 due = self._outbox.now + resources.LINGER_NS // self.settings.divisor

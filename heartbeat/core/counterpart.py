@@ -74,6 +74,12 @@ class Counterpart:
         settled = seen is not None and seen.phase == bulletin.SETTLED
         return peer is not None and peer.state == ACTIVE and settled and self.hears_us
 
+    @property
+    def moving(self) -> bool:
+        """Something starts or stops there."""
+        seen = self.bulletin
+        return seen is not None and not bulletin.MOVING.isdisjoint(seen.groups.values())
+
     def letter(self, label: str) -> str:
         """Its state letter of a group, - where it says nothing of it, h for held in whatever way."""
         seen = self.bulletin
@@ -93,10 +99,21 @@ class Counterpart:
         seen = self.bulletin
         return self.ready and seen is not None and seen.groups.get(label) == "-"
 
+    def gave_up(self, label: str) -> bool:
+        """Its haresources have the group, and it does not claim it."""
+        return self.knows(label) and not self.claims(label)
+
+    def offers(self, labels: Iterable[str], sequence: int) -> None:
+        """It claimed these in its message `sequence`: only a newer status may say otherwise."""
+        self._said({label: "h" for label in labels if not self.claims(label)}, sequence)
+
     def released(self, labels: Iterable[str], sequence: int) -> None:
         """It said in its message `sequence` that it has released these: no older status may say otherwise."""
+        self._said(dict.fromkeys(labels, "-"), sequence)
+
+    def _said(self, letters: dict[str, str], sequence: int) -> None:
         peer = self.peer
         if peer is not None:
             peer.bulletin_sequence = max(peer.bulletin_sequence, sequence)
             if peer.bulletin is not None:
-                peer.bulletin.groups.update(dict.fromkeys(labels, "-"))
+                peer.bulletin.groups.update(letters)

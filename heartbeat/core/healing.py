@@ -1,5 +1,5 @@
 """When two nodes' claims don't fit together: both claim a group (a healed partition, a line that carries one way), or
-neither does (a hand-over whose end was lost, a group new in haresources).
+neither does (a hand-over whose end was lost, a group new in haresources, a node that leaves and has stopped some).
 
 Both nodes decide alike, from what each tells the other, and only on evidence that lasts: a status may have crossed
 our own.
@@ -8,7 +8,7 @@ our own.
 from __future__ import annotations
 
 from heartbeat.core.actions import CRIT
-from heartbeat.core.bulletin import KEPT, UNSETTLED
+from heartbeat.core.bulletin import KEPT, LEAVING, UNSETTLED
 from heartbeat.core.group import HELD
 from heartbeat.core.settings import SECOND
 
@@ -54,6 +54,8 @@ class Healing:
         self._resolve_conflicts(seen)
         if self._resources.other.ready:
             self._adopt_orphans(seen)
+        elif seen.phase == LEAVING and not self._resources.handing_over():
+            self._inherit()
 
     def _resolve_conflicts(self, seen: Bulletin) -> None:
         """The preferred node keeps the group: it tells the neighbours and says so, and then the other lets go, so that
@@ -117,9 +119,8 @@ class Healing:
         adopted: list[GroupMachine] = []
         busy = self._resources.handing_over() or self._resources.retiring
         unclaimed = [] if busy else self._resources.unclaimed(seen)
-        agreed = self._resources.agreed(seen)
         for machine in self._resources.groups.values():
-            mine = self._resources.local(machine) if agreed else self._resources.other.follows
+            mine = self._resources.mine(machine, seen)
             if machine.claimed or machine.moving or machine not in unclaimed or not mine:
                 machine.orphaned = 0
                 continue
@@ -128,3 +129,9 @@ class Healing:
                 adopted.append(machine)
         if adopted:
             self._resources.claim(adopted, "nobody has them")
+
+    def _inherit(self) -> None:
+        """What a leaving node has stopped, while it still stops others: it starts nothing any more."""
+        other = self._resources.other
+        machines = self._resources.groups.values()
+        self._resources.claim([m for m in machines if other.gave_up(self._resources.label(m))], "the other node leaves")

@@ -4,7 +4,8 @@ A lease is shorter than the peer's patience, so a node that did not run, or whos
 silent before the peer takes over. When it runs again it does not simply go on: it asks the peer with a fresh nonce
 whether it has taken over, and lets go of what it has. The peer answers at once. Until it has, or is found dead, this
 node stays silent: who hears nothing for a deadtime is cut off, and only then may there be two. A node that is alone
-asks too, for as long as an answer takes: the other may have been there all the time, and be heard again.
+asks too, for as long as an answer takes: the other may have been there all the time, and be heard again. And one that
+holds nothing: the peer's last word, that it leaves, may have waited so long that the peer is back and has all.
 
     RUNNING ──► LAPSED ──► RUNNING
 """
@@ -68,6 +69,7 @@ class Lease(Machine):
         self._alone = False
         self._length_ns: int | None = None  # from one status to `ends`; None where nothing can end them
         self.ends = NEVER
+        self._measure()
 
     def reconfigure(self, settings: Settings) -> None:
         self._settings = settings
@@ -90,8 +92,8 @@ class Lease(Machine):
 
     def _measure(self) -> None:
         lease_ns = self._settings.lease_ns
-        asks = self._keys and self._resources.other.peer is not None
-        self._length_ns = lease_ns - min(SLACK_NS, lease_ns // SLACK_PART) if asks else None
+        alone = self._resources.other.peer is None
+        self._length_ns = None if alone else lease_ns - min(SLACK_NS, lease_ns // SLACK_PART)
 
     def renewed(self) -> None:
         """A status goes out."""
@@ -102,7 +104,7 @@ class Lease(Machine):
     def lapse(self, why: str) -> None:
         """The leases have run out, or nearly: nothing is renewed before the peer was asked."""
         peer = self._resources.other.peer
-        if self.state == LAPSED or not self._keys or peer is None:
+        if self.state == LAPSED or peer is None:
             return
         now = self._outbox.now
         patience_ns = self._patience(peer, now)
@@ -130,11 +132,16 @@ class Lease(Machine):
         self._timers.arm(self._timer, now + ORIGINAL_NS // self._settings.divisor)
 
     def answered(self, seen: Bulletin) -> None:
-        """The peer's status repeats the nonce: what it claims now, it has taken."""
+        """The peer's status repeats the nonce: what it claims now, it has taken. Where it asks the same of this node,
+        one of them had taken it, and neither knows which."""
         if self.state != LAPSED:
             return
-        groups = self._resources.groups
-        taken = [m for m in groups.values() if m.claimed and seen.contests(self._resources.label(m))]
+        taken = []
+        for machine in self._resources.groups.values():
+            label = self._resources.label(machine)
+            asks = seen.claims(label) and not self._resources.mine(machine, seen)
+            if machine.claimed and (seen.contests(label) or asks):
+                taken.append(machine)
         if taken:
             keys = " ".join(machine.settings.key for machine in taken)
             self._outbox.note(CRIT, f"{keys}: the other node has taken over; letting go here")

@@ -33,6 +33,9 @@ DT_MORE_NS = 35 * SECOND
 # statuses sent because something changed keep this part of a keepalive between them, so that a storm of changes
 # doesn't fill a slow line
 TRIGGERED_PART = 8
+# but what the other node may take is told so soon (and a frame's time, or what comes next would wait for it)
+SOON_NS = 20 * MILLISECOND
+NEVER = 1 << 63
 # sent at once to who asks, in a keepalive; recordings may ask without end, and who has not answered is not known
 ANSWERS_MOST = 8
 
@@ -70,6 +73,7 @@ class Membership:
         self._fill = fill
         self.beat_timer = timers.new(self._beat_due)
         self._triggered_timer = timers.new(self.beat)
+        self._soon = NEVER  # until when it must be out
         self._repeating = False
         self._said = False  # the last status says what the next one would
         self._answers = 0  # since the last regular beat
@@ -125,6 +129,7 @@ class Membership:
         if self.silent:
             return
         self._timers.disarm(self._triggered_timer)
+        self._soon = NEVER
         self._last_beat = now
         if self._said:
             self._outbox.send_status_again()
@@ -151,7 +156,12 @@ class Membership:
     def trigger(self, now: int) -> None:
         """Something that the peer should know has changed: a status soon, at once if none went out just now."""
         due = self._last_beat + self.settings.keepalive_ns // TRIGGERED_PART
-        self._timers.arm(self._triggered_timer, max(now, due))
+        self._timers.arm(self._triggered_timer, min(max(now, due), self._soon))
+
+    def hasten(self, now: int) -> None:
+        """The peer waits for what has changed, and perhaps for more that follows."""
+        self._soon = min(self._soon, now + SOON_NS // self.settings.divisor + self.settings.frame_ns)
+        self._timers.arm(self._triggered_timer, self._soon)
 
     def answer(self, now: int) -> None:
         """The peer waits for a status of ours: at once, within reason."""

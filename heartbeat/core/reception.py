@@ -190,7 +190,7 @@ class Reception:
             return f"{name} is not quarantined"
         number, (generation, _) = self._quarantined.pop(name)
         self._membership.accept(peer, generation, number, now)
-        self._challenge.nonce = ""  # a copy of its answer on a slower medium is none any more
+        self._challenge.ask()  # a copy of its answer on a slower medium is none any more
         self._outbox.note(WARN, f"node {name} accepted in generation {generation}")
         self._outbox.put(Remember(name, generation, number))
         return ""

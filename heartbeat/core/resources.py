@@ -71,7 +71,7 @@ class Resources(Machine):
         self._timers = timers
         self._healing = Healing(self, outbox, timers)
         self._flapping = Flapping(settings, outbox)
-        self._failback_timer = timers.new(self._failback_due)
+        self._failback_timer = timers.new(self._fail_back)
         self._settled_at: int | None = None  # since when both are settled
         self._retiring: list[GroupMachine] = []
         self.groups = {plan.key: self._machine(plan) for plan in settings.groups}
@@ -96,18 +96,16 @@ class Resources(Machine):
         key = machine.settings.key  # it may be one that a reload has removed
         return self._labels.get(key) or bulletin.label(key)
 
-    def _can_take(self, machine: GroupMachine) -> bool:
-        return self.other.can_take(self.label(machine))
-
-    def by_label(self) -> dict[str, GroupMachine]:
-        return {self._labels[key]: machine for key, machine in self.groups.items()}
-
     def local(self, machine: GroupMachine) -> bool:
         return machine.settings.preferred == self.settings.node
 
     def agreed(self, seen: bulletin.Bulletin) -> bool:
         """Both nodes have the same haresources."""
         return seen.resources_digest == self.settings.resources_digest
+
+    def mine(self, machine: GroupMachine, seen: bulletin.Bulletin) -> bool:
+        """Which of the two is to have it, decided alike on both sides."""
+        return self.local(machine) if self.agreed(seen) else self.other.follows
 
     @property
     def quiet(self) -> bool:
@@ -167,7 +165,7 @@ class Resources(Machine):
         if self.state == UNSETTLED:
             self._settle()
         if self.state == SETTLED:
-            self._fail_back()
+            self._fail_back(self._outbox.now)
 
     def _settle(self) -> None:
         if self.membership.local.state != ACTIVE or not self.quiet:
@@ -241,12 +239,8 @@ class Resources(Machine):
 
     # --- fail-back
 
-    def _failback_due(self, now: int) -> None:
-        """`evaluate` follows every event."""
-
-    def _fail_back(self) -> None:
+    def _fail_back(self, now: int) -> None:
         """auto_failback on: the preferred node is back and has been settled for failback_delay."""
-        now = self._outbox.now
         if not self.other.ready:
             self._settled_at = None
             return
@@ -255,7 +249,7 @@ class Resources(Machine):
         if not self.failback_wanted or self.settings.auto_failback == FAILBACK_OFF:
             return
         theirs = [machine for machine in self.groups.values() if machine.claimed and not self.local(machine)]
-        ready = [machine for machine in theirs if machine.state == group.HELD and self._can_take(machine)]
+        ready = [m for m in theirs if m.state == group.HELD and self.other.can_take(self.label(m))]
         if not theirs:
             self.failback_wanted = False
         due = max(self._settled_at + self.settings.failback_delay_ns, self._flapping.until)
@@ -274,7 +268,11 @@ class Resources(Machine):
             self._claim_new()
         if machine.state == group.FAILED and machine.claimed:
             self._failed(machine)
-        self.on_change()
+        if machine.state == group.STOPPED and self.state == LEAVING:
+            self.disclaim([machine])  # the other need not wait for the rest
+            self.membership.hasten(self._outbox.now)
+        elif not machine.moving:  # who claims it is the same, and on a slow line its end would wait for the news
+            self.on_change()
 
     def _failed(self, machine: GroupMachine) -> None:
         """Offer it to the peer, once; look again later in any case, for the offer may be refused."""
@@ -282,7 +280,7 @@ class Resources(Machine):
             return
         delay_ns = machine.retry_delay_ns()
         self._timers.arm(machine.retry_timer, self._outbox.now + delay_ns)
-        if not machine.offered and self.quiet and self._can_take(machine):
+        if not machine.offered and self.quiet and self.other.can_take(self.label(machine)):
             machine.offered = self._hand_over([machine], "local" if self.local(machine) else "foreign")
         if not machine.offered:
             self._outbox.note(ERROR, f"{machine.settings.key}: tried again in {delay_ns / SECOND:g} s")
@@ -290,7 +288,7 @@ class Resources(Machine):
     def _retry(self, machine: GroupMachine) -> None:
         if self.state != SETTLED or not machine.claimed or machine.state != group.FAILED:
             return
-        if self.handing_over() or (not machine.offered and self._can_take(machine)):
+        if self.handing_over() or (not machine.offered and self.other.can_take(self.label(machine))):
             self._failed(machine)
         else:
             machine.want(True)
@@ -302,7 +300,7 @@ class Resources(Machine):
         if self.state in (UNSETTLED, SETTLED):
             self._outbox.note(INFO, "shutdown in progress; giving up all resources")
             self.enter(LEAVING)
-            self.on_change()
+            self.membership.hasten(self._outbox.now)
             for machine in self.groups.values():
                 machine.want(False)
 

@@ -11,8 +11,9 @@ Who gives (A) and who takes (B) exchange `ask_resources`, as the original does; 
     IDLE
 
 Instead of `other` B may answer `not`, and A keeps what it has. Nothing is released before B has promised to take it;
-A claims the groups until its `done`. hb_takeover on B asks A to begin; where A won't, its `not` says that it answers
-that (`to`): a hand-over that A has begun meanwhile goes on.
+A claims a group until it is down, and then says so in its status, where others still stop: B takes it at once, so that
+no group waits for another's script. The last go with `done`. hb_takeover on B asks A to begin; where A won't, its `not`
+says that it answers that (`to`): a hand-over that A has begun meanwhile goes on.
 """
 
 from __future__ import annotations
@@ -55,12 +56,14 @@ class Standby(Machine):
         (RELEASING, IDLE): "the peer is gone, or we leave",
         (HANDED, IDLE): "done: the peer has it; or the peer is gone, or has not taken it",
         (IDLE, PROMISED): "me: the peer gives; other is sent",
-        (PROMISED, ACQUIRING): "done: the peer has released",
+        (PROMISED, ACQUIRING): "done: the peer has released; or it was lost, and its status says so",
         (PROMISED, IDLE): "the peer is gone or has given up",
         (ACQUIRING, IDLE): "all is up or has failed: done is sent",
     }
 
-    __slots__ = ("_groups", "_kind", "_outbox", "_request", "_resources", "_settings", "_spoken", "_timer", "_timers")
+    __slots__ = (
+        "_agreed", "_groups", "_kind", "_outbox", "_request", "_resources", "_settings", "_spoken", "_timer", "_timers",
+    )  # fmt: skip
 
     def __init__(self, settings: Settings, outbox: Outbox, timers: Timers, resources: Resources) -> None:
         super().__init__(IDLE)
@@ -72,6 +75,7 @@ class Standby(Machine):
         self._groups: list[GroupMachine] = []
         self._kind = "all"
         self._spoken = 0  # when this node promised, or said that it has released
+        self._agreed = 0  # number of the peer's message with which the hand-over was agreed
         self._request = 0  # the operator's, answered when the hand-over has ended
 
     def reconfigure(self, settings: Settings) -> None:
@@ -170,18 +174,24 @@ class Standby(Machine):
         if kind not in KINDS:
             return
         named = set(labels.split()) if labels is not None else None
-        offered = self._resources.by_label()
         self._groups = [
             machine
-            for label, machine in offered.items()
-            if machine in self._set(MIRROR[kind]) and (named is None or label in named) and not machine.claimed
+            for machine in self._set(MIRROR[kind])
+            if (named is None or self._resources.label(machine) in named) and not machine.claimed
         ]
         self.enter(PROMISED)
         self._kind = kind
+        self._agreed = message.sequence
+        self._resources.other.offers(map(self._resources.label, self._groups), message.sequence)
         self._outbox.note(INFO, f"{peer.name} wants to go standby [{kind}]; taking its resources when it is done")
         self._say("other")
         self._spoken = self._outbox.now
         self._timers.arm(self._timer, self._outbox.now + WORK_NS // self._settings.divisor)
+
+    def _acquire(self) -> None:
+        """The peer has released all; what of it is not yet up here is to be claimed."""
+        self.enter(ACQUIRING)
+        self._timers.disarm(self._timer)
 
     # --- messages
 
@@ -190,14 +200,16 @@ class Standby(Machine):
         if info == "me":
             self._asked(peer, message)
         elif info == "other" and self.state == ASKED:
+            self._agreed = message.sequence
             self._release(peer)
         elif info == "other" and self.state == IDLE:
             self._say("not")  # too late: we have given up asking
         elif info == "not":
             self._refused(peer, takeover=message.get("to") == "hb_takeover")
+        elif info == "done" and message.sequence < self._agreed:
+            return  # it was late, and belongs to another hand-over
         elif info == "done" and self.state == PROMISED:
-            self.enter(ACQUIRING)
-            self._timers.disarm(self._timer)
+            self._acquire()
             self._resources.other.released(map(self._resources.label, self._groups), message.sequence)
             self._resources.claim(self._groups, f"{peer.name} has released them")
         elif info == "done" and self.state == HANDED:
@@ -251,7 +263,13 @@ class Standby(Machine):
         """A fresh status of the peer. It may show that the exchange is over though its last message never came: each
         side may have counted the other as dead in between."""
         other = self._resources.other
-        letters = {other.letter(self._resources.label(machine)) for machine in self._groups}
+        if self.state == PROMISED:
+            down = [m for m in self._groups if other.gave_up(self._resources.label(m))]
+            self._resources.claim(down, "the other node has stopped them")
+        groups = [m for m in self._groups if not m.claimed]
+        if self.state == PROMISED and self._groups and not groups and not other.moving:
+            self._acquire()
+        letters = {other.letter(self._resources.label(machine)) for machine in groups}
         if self.state == HANDED and letters <= {"h", "f"}:
             self._end(letters == {"h"}, "the other node has taken over")
         elif self._outbox.now - self._spoken <= REPLY_NS // self._settings.divisor + self._settings.keepalive_ns:
@@ -259,7 +277,6 @@ class Standby(Machine):
         elif self.state == PROMISED and letters == {"h"}:
             self._end(False, "the other node keeps what it has")
         elif self.state == HANDED and letters <= {"-", "x"}:
-            groups = self._groups
             self._end(False, "the other node did not take over")
             # the others go to the node that prefers them (healing.py): it may be starting them in this moment
             mine = [m for m in groups if self._resources.local(m) or not other.knows(self._resources.label(m))]
@@ -267,9 +284,14 @@ class Standby(Machine):
 
     def progress(self) -> None:
         """Something may have come up or gone down."""
-        if self.state == RELEASING and all(m.state in (group.STOPPED, group.FAILED) for m in self._groups):
+        if self.state == RELEASING:
+            down = [m for m in self._groups if m.claimed and m.state in (group.STOPPED, group.FAILED)]
+            if down:
+                self._resources.disclaim(down)
+                self._resources.membership.hasten(self._outbox.now)
+        # what a reload has removed meanwhile was offered, too
+        if self.state == RELEASING and not any(m.claimed for m in self._groups) and not self._resources.retiring:
             self.enter(HANDED)
-            self._resources.disclaim(self._groups)
             self._say("done")
             self._spoken = self._outbox.now
             self._timers.arm(self._timer, self._outbox.now + WORK_NS // self._settings.divisor)
@@ -297,7 +319,7 @@ class Standby(Machine):
         if self.state == IDLE:
             self._answer(False, why)
             return
-        again = self._groups if self.state == RELEASING else []
+        again = [m for m in self._groups if m.claimed] if self.state == RELEASING else []
         self._end(False, why)
         for machine in again:
             machine.want(True)

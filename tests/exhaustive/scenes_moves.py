@@ -129,7 +129,7 @@ def handed(world):
 @scene
 def handed_long_ago_and_nothing_taken(world):
     julius, caesar = both(world)
-    world.drop = lambda sender, message, medium: message.get("info") == "done"
+    world.drop = lambda sender, message, medium: message.get("info") == "done" or message.type == "status"
     julius.tell(Request(5, "standby", "all"))
     world.run(1)
     caesar.cluster._standby._end(False, "forgotten")

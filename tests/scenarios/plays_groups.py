@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scenarios.scene import HOME, Play, scene
+from scenarios.scene import HOME, OTHER, Play, scene
 
 WEB = {"julius": "IPaddr::10.0.0.254 web"}
 ETHERNET = {"groups": WEB, "media": ("eth1",)}
@@ -85,6 +85,37 @@ def stop_hangs(play: Play) -> None:
     play.ask("julius", "standby")
     play.run(5)
     play.served_by("caesar", HOME)
+
+
+def everything_on_julius(play: Play) -> None:
+    play.settle()
+    play.ask("julius", "takeover", "foreign")
+    play.served_by("julius", HOME, OTHER)
+    play.trouble("julius", "web", "stop hangs")
+
+
+@scene(groups={**WEB, "caesar": OTHER}, media=("eth1",))
+def standby_while_one_hangs(play: Play) -> None:
+    """Two groups are handed over, and a script of one hangs in its stop. The other group does not wait for it: the
+    status tells that it is down, and it is taken at once."""
+    everything_on_julius(play)
+    play.order("julius", "standby")
+    play.run(2)
+    play.served_by("caesar", OTHER)
+    play.run(35)
+    play.served_by("caesar", HOME, OTHER)
+
+
+@scene(groups={**WEB, "caesar": OTHER}, media=("eth1",))
+def stop_while_one_hangs(play: Play) -> None:
+    """A node stops, and a script of one of its groups hangs. The other node takes what is down while the rest still
+    stops, and the rest at the last word."""
+    everything_on_julius(play)
+    play.order("julius", "stop")
+    play.run(2)
+    play.served_by("caesar", OTHER)
+    play.run(35)
+    play.served_by("caesar", HOME, OTHER)
 
 
 @scene(**ETHERNET, reboot_on_stop_failure=True)

@@ -146,3 +146,17 @@ def stall_of_both(play: Play) -> None:
     play.run(20)
     play.served_by("julius", HOME)
     assert play.take_overs == 0
+
+
+@scene()
+def stall_of_both_after_a_take_over(play: Play) -> None:
+    """julius does not run for so long that caesar takes over, and before it runs again caesar does not run either. Both
+    wake at once, each has the group and asks the other. The preferred node keeps it, and nobody has it twice."""
+    play.settle()
+    play.node("julius").pause()
+    play.run(20)
+    play.served_by("caesar", HOME)
+    play.stall("caesar", 20)
+    play.node("julius").resume()
+    play.run(20)
+    play.served_by("julius", HOME)

@@ -462,7 +462,7 @@ def test_what_nobody_took_comes_back_on_one_node_alone(world, phase_ms):
 def test_what_was_handed_over_and_not_taken_is_taken_back(world):
     """The other has forgotten its promise, for whatever reason."""
     julius, caesar = world.both()
-    world.drop = lambda sender, message, medium: message.get("info") == "done"
+    world.drop = lambda sender, message, medium: message.get("info") == "done" or message.type == "status"
     julius.tell(Request(1, "standby", "all"))
     world.run(0.1)
     assert held(julius, caesar) == [[], []]

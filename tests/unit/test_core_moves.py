@@ -5,7 +5,7 @@ from pair import CAESAR, JULIUS, SEED_GROUP, World, settings
 
 from _hbfast.codec import Decoder, Message, encode
 from heartbeat.core.actions import Hold
-from heartbeat.core.events import Reload, Request
+from heartbeat.core.events import AgentExited, Reload, Request
 from heartbeat.core.settings import SECOND, Group, Resource
 
 KEY = SEED_GROUP.key
@@ -99,7 +99,7 @@ def test_what_the_node_that_prefers_it_did_not_take_is_left_to_it(world):
     julius = world.boot(JULIUS, deadtime_ns=60 * SECOND)
     world.run(20)
     assert caesar.up == UP
-    world.drop = lambda sender, message, medium: message.get("info") == "done"
+    world.drop = lambda sender, message, medium: message.get("info") == "done" or message.type == "status"
     caesar.tell(Request(1, "standby", "all"))
     world.run(0.1)
     assert (julius.up, caesar.up) == ([], [])
@@ -150,3 +150,197 @@ def test_what_fails_before_the_node_has_settled_is_tried_again(world, alone):
     world.cut = set()
     world.run(120)
     assert sorted(word for node in world.nodes.values() for word in node.up) == sorted([*UP, "late"])
+
+
+# --- several groups, of which one hangs
+
+OTHER = Group("IPaddr::10.0.0.253", JULIUS, [Resource("IPaddr::10.0.0.253", "IPaddr", ["10.0.0.253"])])
+TWO = {"groups": (SEED_GROUP, OTHER)}
+
+
+@pytest.fixture
+def hanging(world):
+    """julius gives both to caesar; what is first to be stopped of one of them hangs."""
+    julius, caesar = world.boot(JULIUS, **TWO), world.boot(CAESAR, **TWO)
+    world.run(10)
+    assert julius.up == [UP[0], OTHER.key, *UP[1:]]
+    julius.hanging = {("stop", UP[1])}
+    julius.tell(Request(1, "standby", "all"))
+    world.run(0.5)
+    assert (julius.up, caesar.up) == (UP[:2], [OTHER.key])
+    return julius, caesar
+
+
+def end_of_the_hanging(node, *, up=False):
+    """It was slow, and is down, or up."""
+    node.hanging = set()
+    while node.hung:
+        run, action = node.hung.popitem()
+        (node.up.append if up else node.up.remove)(action.resource.word)
+        node.tell(AgentExited(run, 0, ""))
+
+
+def test_a_group_that_is_down_does_not_wait_for_one_that_hangs(world, hanging):
+    julius, caesar = hanging
+    assert 1 not in julius.replies
+    assert julius.holding == (KEY,)
+    assert caesar.holding == (OTHER.key,)
+    world.run(5)
+    end_of_the_hanging(julius)
+    world.run(5)
+    assert caesar.up == [OTHER.key, *UP]
+    assert julius.replies[1] == (True, "caesar has taken over")
+    assert julius.view().stable
+    assert caesar.view().stable
+
+
+def test_the_taker_dies_with_what_it_has_taken_early(world, hanging):
+    julius, _ = hanging
+    world.kill(CAESAR)
+    world.run(5)
+    end_of_the_hanging(julius)
+    world.run(60)
+    assert sorted(julius.up) == sorted([*UP, OTHER.key])
+    assert julius.view().stable
+
+
+def test_the_giver_dies_and_the_rest_is_taken(world, hanging):
+    _, caesar = hanging
+    world.kill(JULIUS)
+    world.run(60)
+    assert sorted(caesar.up) == sorted([*UP, OTHER.key])
+    assert caesar.runs.count(("start", OTHER.key)) == 1
+    assert caesar.view().stable
+
+
+def test_the_taker_restarts_and_what_was_not_given_stays(world, hanging):
+    julius, _ = hanging
+    world.kill(CAESAR)
+    caesar = world.boot(CAESAR, adopted=[OTHER.key], **TWO)
+    caesar.up = [OTHER.key]
+    world.run(5)
+    end_of_the_hanging(julius)
+    world.run(90)
+    assert (sorted(julius.up), caesar.up) == (sorted(UP), [OTHER.key])
+    assert julius.view().stable
+    assert caesar.view().stable
+
+
+def test_a_status_from_before_the_offer_is_no_release(world):
+    """It comes late, when the group that it does not claim yet has been offered."""
+    julius, caesar = world.both()
+    world.ask(julius, "standby")
+    late = []
+
+    def drop(sender, message, medium):
+        if sender != JULIUS or message.type != "status":
+            return False
+        if not late:
+            late.append(message)
+        return True
+
+    world.drop = drop  # every status of julius from now on
+    world.run(5)
+    assert len(late) == 1
+    julius.hanging = {("stop", UP[1])}
+    assert world.ask(julius, "takeover") == (True, "taken over")
+    number = world.ask_later(julius, "standby")
+    world.run(0.5)
+    assert number not in julius.replies
+    assert [word for verb, word in julius.runs[-1:]] == [UP[1]]
+    runs = list(caesar.runs)
+    caesar.tell(received(late[0]))
+    world.run(0.1)
+    assert caesar.runs == runs
+    world.drop = None
+    end_of_the_hanging(julius)
+    world.run(60)
+    assert (julius.up, caesar.up) == ([], UP)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_the_word_that_all_is_released_may_be_lost_for_ever(world, lost):
+    """Its giver's statuses say it too."""
+    julius, caesar = world.both()
+    world.drop = lambda sender, message, medium: (
+        message.get("info") == "done" or (lost and sender == CAESAR and message.type == "status")
+    )
+    julius.tell(Request(1, "standby", "all"))
+    world.run(1)
+    assert (julius.up, caesar.up) == ([], UP)
+    world.run(13)
+    world.drop = None
+    world.run(20)
+    assert julius.replies[1][0]
+    assert (julius.up, caesar.up) == ([], UP)
+    assert julius.view().stable
+    assert caesar.view().stable
+
+
+def test_a_word_that_comes_late_ends_no_other_hand_over(world):
+    """julius has released, and that word comes when caesar gives the groups back."""
+    julius, caesar = world.both()
+    late = []
+    world.drop = lambda sender, message, medium: (
+        sender == JULIUS and message.get("info") == "done" and not late.append(message)
+    )
+    assert world.ask(julius, "standby")[0]
+    assert caesar.up == UP
+    julius.hanging = {("start", UP[1])}
+    number = world.ask_later(caesar, "standby")
+    world.run(1)
+    assert (julius.up, caesar.up) == (UP[:1], [])
+    caesar.tell(received(late[0]))
+    world.run(5)
+    assert number not in caesar.replies
+    end_of_the_hanging(julius, up=True)
+    world.drop = None
+    world.run(5)
+    assert caesar.replies[number][0]
+
+
+def test_what_a_leaving_node_has_stopped_does_not_wait_for_what_hangs(world):
+    julius, caesar = world.boot(JULIUS, **TWO), world.boot(CAESAR, **TWO)
+    world.run(10)
+    julius.hanging = {("stop", UP[1])}
+    julius.tell(Request(1, "stop"))
+    world.run(0.5)
+    assert (julius.up, caesar.up) == (UP[:2], [OTHER.key])
+    assert not julius.stopped
+    end_of_the_hanging(julius)
+    world.run(5)
+    assert julius.stopped
+    assert sorted(caesar.up) == sorted([*UP, OTHER.key])
+    assert caesar.view().nodes[JULIUS].status == "dead"
+
+
+def test_a_group_that_a_reload_removes_while_it_is_offered_is_not_started_before_it_is_down(world):
+    """The giver's statuses do not tell of it any more."""
+    julius, caesar = world.boot(JULIUS, **TWO), world.boot(CAESAR, **TWO)
+    world.run(10)
+    julius.hanging = {("stop", OTHER.key)}
+    julius.tell(Request(1, "standby", "all"))
+    julius.tell(Reload(settings(JULIUS)))
+    world.run(5)
+    assert OTHER.key in julius.up
+    assert OTHER.key not in caesar.up
+    end_of_the_hanging(julius)
+    world.run(20)
+    assert julius.up == []
+    assert set(UP) < set(caesar.up)
+
+
+def test_what_is_offered_and_unknown_to_the_taker_is_waited_for(world):
+    """It hangs. What the taker knows of is up for long, and the giver has not yet released all."""
+    julius, caesar = world.boot(JULIUS, **TWO), world.boot(CAESAR)
+    world.run(10)
+    assert OTHER.key in julius.up
+    julius.hanging = {("stop", OTHER.key)}
+    julius.tell(Request(1, "standby", "all"))
+    world.run(25)
+    assert caesar.up == UP
+    assert caesar.view().stable is False
+    end_of_the_hanging(julius)
+    world.run(1)
+    assert julius.replies[1] == (True, "caesar has taken over")
+    assert caesar.view().stable

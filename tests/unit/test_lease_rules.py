@@ -4,7 +4,7 @@ import pytest
 from pair import CAESAR, JULIUS, SEED_GROUP, World
 
 from heartbeat.core.actions import Hold, Transmit
-from heartbeat.core.events import LeaseLapsed
+from heartbeat.core.events import LeaseLapsed, Request
 from heartbeat.core.settings import FAILBACK_ON, SECOND, Group, Resource
 
 KEY = SEED_GROUP.key
@@ -268,14 +268,44 @@ def test_the_daemon_may_notice_first(world):
     assert julius.holding == (KEY,)
 
 
-def test_one_that_holds_nothing_asks_nothing(world):
-    _, caesar = world.both()
+def test_one_that_holds_nothing_asks_too(world):
+    """While it did not run the other left, came back and took all; and does not run now. Its last word is old."""
+    julius, caesar = world.both()
     world.pause(CAESAR)
-    world.run(30)
+    world.run(1)
+    julius.tell(Request(1, "stop"))
+    world.run(3)
+    assert julius.stopped
+    julius = world.boot(JULIUS)
+    world.run(40)
+    assert julius.holding == (KEY,)
+    world.pause(JULIUS)
     world.wake(CAESAR)
     world.run(3)
-    assert not said(caesar, "asking")
+    assert caesar.holding == ()
     assert caesar.up == []
+    world.wake(JULIUS)
+    world.run(20)
+    assert (julius.holding, caesar.holding) == ((KEY,), ())
+    assert caesar.view().stable
+
+
+def test_it_asks_again_when_the_operator_has_accepted_the_peer(world):
+    """What it asked before then is void."""
+    julius, _ = world.both()
+    world.kill(CAESAR)
+    caesar = world.boot(CAESAR, generation=50)
+    world.run(6)
+    assert julius.view().nodes[CAESAR].status == "quarantined"
+    world.pause(JULIUS)
+    world.run(60)
+    assert caesar.holding == (KEY,)
+    world.wake(JULIUS)
+    assert world.ask(julius, "accept", CAESAR)[0]
+    world.run(10)
+    assert (julius.up, caesar.up) == ([], UP)
+    assert caesar.holding == (KEY,)
+    assert julius.view().stable
 
 
 def test_a_standby_that_stalled_finds_nobody_dead_before_it_has_listened(world):
@@ -309,6 +339,33 @@ def test_both_stalled_and_each_goes_on_with_its_own(world):
     world.run(3)
     assert (julius.holding, caesar.holding) == (("one",), ("two",))
     assert (julius.up, caesar.up) == (["one"], ["two"])
+
+
+@pytest.mark.parametrize(
+    ("preferred", "keeper"),
+    [((JULIUS, JULIUS), JULIUS), ((CAESAR, CAESAR), CAESAR), ((JULIUS, CAESAR), CAESAR), ((CAESAR, JULIUS), CAESAR)],
+)
+def test_both_have_it_and_stalled_and_one_goes_on_with_it(world, preferred, keeper):
+    """Neither has let go, and each asks the other. Where the files differ the first of their names has it."""
+    digests = ("11111111", "11111111" if preferred[0] == preferred[1] else "22222222")
+    changes = [
+        {"groups": (Group(KEY, name, SEED_GROUP.resources),), "resources_digest": digest}
+        for name, digest in zip(preferred, digests, strict=True)
+    ]
+    julius, caesar = world.boot(JULIUS, **changes[0]), world.boot(CAESAR, **changes[1])
+    world.run(10)
+    first, second = (julius, caesar) if julius.up else (caesar, julius)
+    world.pause(first.name)
+    world.run(20)
+    assert (first.up, second.up) == (UP, UP)
+    world.pause(second.name)
+    world.run(60)
+    for node in (first, second):
+        world.wake(node.name)
+    world.run(0.1)
+    assert [node.name for node in (julius, caesar) if node.holding] == [keeper]
+    world.run(20)
+    assert [node.name for node in (julius, caesar) if node.up] == [keeper]
 
 
 def test_no_move_begins_while_it_is_asked(world):
