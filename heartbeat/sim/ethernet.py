@@ -74,7 +74,6 @@ class EthernetLane(Lane):
         quality = self.quality
         self.requality()
         draw = self.random.random() * (quality.loss + quality.duplicate + quality.reorder + quality.corrupt)
-        arrive = self.arrive if priority == STATUS else self.arrive_plain
         at = now + self._delays[self.random.randrange(DELAYS)]
         if self.cuts or draw < quality.loss:
             self.lost += 1
@@ -85,14 +84,27 @@ class EthernetLane(Lane):
                 self.missed(now)
             self.world.at(at, self.arrive_plain, self._damaged(frame))
         elif draw < quality.loss + quality.corrupt + quality.duplicate:
-            self.world.at(at, arrive, frame)
-            self.world.at(at + self.random.randrange(self.jitter_ns + 1), arrive, frame)
+            for arrives_at in (at, at + self.random.randrange(self.jitter_ns + 1)):
+                self._late(arrives_at, frame, priority, now)
         else:
             late_ns = self.random.randrange(1, self.world.keepalive_ns // REORDER_PART + 1)
             if priority == STATUS:
                 self.missed(now)
-            self.world.at(at + late_ns, arrive, frame)
+            self._late(at + late_ns, frame, priority, now)
         return True
+
+    def _late(self, at: int, frame: bytes, priority: int, sent_at: int) -> None:
+        """Let it come then, perhaps later than any that nothing happens to."""
+        if priority == STATUS:
+            self.world.at(at, self._arrive_late, (frame, sent_at))
+        else:
+            self.world.at(at, self._plain, frame)
+
+    def _arrive_late(self, told: tuple[bytes, int]) -> None:
+        frame, sent_at = told
+        last_intact = max(self.last_intact, sent_at)
+        self.arrive(frame)
+        self.last_intact = last_intact
 
     def _damaged(self, frame: bytes) -> bytes:
         octets = bytearray(frame)

@@ -210,6 +210,24 @@ def test_who_was_killed_was_not_apart(monkeypatch, medium, busy):
         play.run(60)
 
 
+@pytest.mark.parametrize("quality", [Quality(reorder=1.0), Quality(duplicate=1.0)])
+def test_one_that_comes_late_was_sent_when_it_was_sent(quality):
+    """Another medium may have carried it in time, and its receiver counts from then."""
+    play = Script(media=("eth0",), keepalive_s=10)
+    play.boot("julius")
+    play.run(1)
+    lane = play.world.lanes["eth0"][0]
+    play.quality(quality, "eth0")
+    sent_at = play.world.now
+    lane.send(b"x" * 100, STATUS, sent_at)
+    heard = []
+    lane.receiver.hear = lambda lane, octets: heard.append(play.world.now)
+    play.run(5)
+    assert heard
+    assert max(heard) > sent_at
+    assert lane.last_intact == sent_at
+
+
 @pytest.mark.parametrize("fate", ["kill", "power_off"])
 def test_what_is_on_the_line_leaves_it_when_its_sender_is_killed(fate):
     """A port's queue outlives the process, but not the machine."""

@@ -295,6 +295,17 @@ def test_the_operator_accepts_it(world):
     assert caesar.up == UP
 
 
+def test_what_is_played_back_before_the_operator_accepts_it_makes_nothing_new_again(world):
+    """An answer of the quarantined node, recorded, while it says more: what it has said since is old all the same."""
+    julius, caesar = quarantine(world)
+    world.run(1)
+    answers = [each for each in statuses(julius.sent) if caesar.cluster._challenge.nonce in each.get("ext")]
+    assert len(answers) > 1
+    play(world, caesar, answers[:1])
+    assert world.ask(caesar, "accept", JULIUS)[0]
+    assert caesar.known[JULIUS] == (50, answers[-1].sequence)
+
+
 def test_an_accepted_one_that_is_silent_is_dead(world):
     _, caesar = quarantine(world)
     world.kill(JULIUS)
