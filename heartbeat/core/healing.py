@@ -60,16 +60,18 @@ class Healing:
     def _resolve_conflicts(self, seen: Bulletin) -> None:
         """The preferred node keeps the group: it tells the neighbours and says so, and then the other lets go, so that
         no client is without it in between. One that the other doesn't hear lets go, because the other can't know. What
-        one that has just started has adopted is no claim against us: it lets go as soon as it hears us."""
+        one that has just started has adopted is no claim against us: it lets go as soon as it hears us, and so does one
+        that leaves."""
         now = self._outbox.now
         # statuses out of their turn come in less time than our own may need to the peer
         brief = now - self._deaf_since < self._resources.settings.keepalive_ns // 2
         if (self._deaf and (self._deaf < PATIENCE or brief)) or seen.phase == UNSETTLED:
             return
+        leaves = seen.phase == LEAVING and not self._deaf
         yielding = []
         for key, machine in self._resources.groups.items():
             label = self._resources.label(machine)
-            if not machine.claimed or not seen.contests(label):
+            if not machine.claimed or leaves or not seen.contests(label):
                 if machine.announced and machine.claimed:  # the other has let go: make sure that the neighbours know
                     machine.announce()
                 machine.announced = False

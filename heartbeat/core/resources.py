@@ -199,7 +199,7 @@ class Resources(Machine):
         return self.other.follows or self.agreed(seen) if both else seen.phase == bulletin.SETTLED
 
     def _let_go(self, seen: bulletin.Bulletin) -> None:
-        """What was adopted too late: the peer has it."""
+        """What was adopted too late, or stops too slowly: the peer has it."""
         taken = [machine for machine in self.groups.values() if machine.claimed and seen.contests(self.label(machine))]
         if taken:
             self.disclaim(taken)
@@ -222,7 +222,7 @@ class Resources(Machine):
         seen = self.other.bulletin
         if seen is not None and self.state == SETTLED:
             self._healing.look(seen)
-        elif seen is not None and self.state == UNSETTLED and seen.phase == bulletin.SETTLED:
+        elif seen is not None and seen.phase == bulletin.SETTLED:
             self._let_go(seen)
 
     def peer_dead(self) -> None:

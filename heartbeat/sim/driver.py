@@ -241,6 +241,7 @@ class Driver:
 
     def _alarm(self, action: Alarm) -> None:
         self.note(f"ALARM: {action.text}")
+        self.accepting.clear()  # the operator looks again
 
     def _stop(self, action: Stop) -> None:
         self.note("stopped")

@@ -344,3 +344,17 @@ def test_what_is_offered_and_unknown_to_the_taker_is_waited_for(world):
     world.run(1)
     assert julius.replies[1] == (True, "caesar has taken over")
     assert caesar.view().stable
+
+
+def test_a_leaving_node_lets_go_of_what_the_other_has_taken(world):
+    """It was cut off while a script of its hangs in the stop, and is heard again."""
+    julius, caesar = world.both()
+    julius.hanging = {("stop", UP[0])}
+    julius.tell(Request(1, "stop"))
+    world.cut = {(JULIUS, CAESAR, "ttyS0"), (CAESAR, JULIUS, "ttyS0")}
+    world.run(20)
+    assert (julius.holding, caesar.holding) == ((KEY,), (KEY,))
+    world.cut = set()
+    world.run(7)
+    assert (julius.holding, caesar.holding) == ((), (KEY,))
+    assert not julius.stopped
