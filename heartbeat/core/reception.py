@@ -40,8 +40,8 @@ DECIDING = ("shutdone", "ask_resources", "hb_takeover")
 
 
 class Reception:
-    """dispatch(peer, type, message, bulletin): a message that counts. on_restart(peer): it has a new generation.
-    on_answer(bulletin): a quarantined peer's, of this moment.
+    """dispatch(peer, type, message, bulletin): a message that counts. on_restart(peer): it has a new generation, or a
+    lower one. on_answer(bulletin): a quarantined peer's, of this moment.
     warnings: for status. unanswered: of a peer that speaks and does not answer."""
 
     def __init__(
@@ -152,6 +152,7 @@ class Reception:
         if seen is not None and self._challenge.answered(seen):
             if peer.state != QUARANTINED:
                 self._membership.quarantine(peer)
+                self._on_restart(peer)
                 self._outbox.put(Alarm(self._quarantine_text(peer, message.generation)))
             run = message.generation, self._challenge.nonce
             newest, was = self._quarantined.get(peer.name, (0, run))

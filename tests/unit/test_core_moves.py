@@ -358,3 +358,25 @@ def test_a_leaving_node_lets_go_of_what_the_other_has_taken(world):
     world.run(7)
     assert (julius.holding, caesar.holding) == ((), (KEY,))
     assert not julius.stopped
+
+
+def test_a_hand_over_ends_when_its_taker_is_quarantined(world):
+    """It has restarted, with files that were set back, and never took over. When it is accepted it takes what nobody
+    has; the giver does not, too."""
+    julius, _ = world.both()
+    world.drop = lambda sender, message, medium: message.get("info") == "done" or message.type == "status"
+    julius.tell(Request(1, "standby", "all"))
+    world.run(0.1)
+    world.kill(CAESAR)
+    world.drop = None
+    caesar = world.boot(CAESAR, generation=50)
+    world.run(40)
+    assert julius.view().nodes[CAESAR].status == "quarantined"
+    assert julius.replies[1][0] is False
+    assert world.ask(julius, "accept", CAESAR)[0]
+    for _ in range(3000):
+        world.run(0.01)
+        assert not (julius.up and caesar.up)
+    assert [node.name for node in (julius, caesar) if node.up] == [JULIUS] or caesar.up == UP
+    assert julius.view().stable
+    assert caesar.view().stable
