@@ -21,6 +21,7 @@ from heartbeat.core.actions import (
     STOP,
     WARN,
     Alarm,
+    Begin,
     Hold,
     KillAgent,
     Note,
@@ -34,7 +35,7 @@ from heartbeat.core.actions import (
 from heartbeat.core.events import AgentExited
 from heartbeat.held import HeldGroups, LastSign
 from heartbeat.lease import Lease
-from heartbeat.peers import PeerMemory
+from heartbeat.peers import GenerationMemory, PeerMemory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class Executor:
         self._programs: dict[int, Callable[[int, str], None]] = {}  # told of such a child's end
         self._starting: dict[int, str] = {}  # runs that start a resource: its word
         self.memory = PeerMemory(state_dir, loop)
+        kept_in = run_dir if config.generation_method == "time" else state_dir
+        self.generation = GenerationMemory(f"{kept_in}/hb_generation", loop)
         self._alarms = Alarms(loop)
         self.lease = Lease(run_dir, loop, self._sign, self._run_program, self._extend)
         # runs whose `status` is asked first: what to do when it has answered
@@ -101,6 +104,7 @@ class Executor:
             Reboot: self._reboot,  # type: ignore[dict-item]
             Hold: self._hold,  # type: ignore[dict-item]
             Remember: self._remember,  # type: ignore[dict-item]
+            Begin: self._begin,  # type: ignore[dict-item]
             Alarm: self._alarm,  # type: ignore[dict-item]
         }
         self.configure(config)
@@ -272,6 +276,9 @@ class Executor:
     def _remember(self, action: Remember, now: int) -> None:
         self.memory.remember(action.node, action.generation, action.sequence)
 
+    def _begin(self, action: Begin, now: int) -> None:
+        self.generation.begin(action.generation)
+
     def _alarm(self, action: Alarm, now: int) -> None:
         self._alarms.sound(action.text)
 
@@ -411,6 +418,7 @@ class Executor:
         self.lease.close(clean=self.stopped)
         self._alarms.close()
         self._children.close()
+        self.generation.close()
         self.memory.close()  # last: it may wait for the disk
 
 

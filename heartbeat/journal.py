@@ -68,8 +68,8 @@ LETTERS_LIMIT = 255
 _LETTERS = {
     kind: letter
     for letter, name in (
-        ("T", "Transmit"), ("R", "RunAgent"), ("K", "KillAgent"), ("H", "Hold"), ("M", "Remember"), ("A", "Alarm"),
-        ("Y", "Reply"), ("N", "Note"), ("S", "Stop"), ("B", "Reboot"),
+        ("T", "Transmit"), ("R", "RunAgent"), ("K", "KillAgent"), ("H", "Hold"), ("M", "Remember"), ("G", "Begin"),
+        ("A", "Alarm"), ("Y", "Reply"), ("N", "Note"), ("S", "Stop"), ("B", "Reboot"),
     )
     if (kind := getattr(action_module, name, None)) is not None
 }  # fmt: skip

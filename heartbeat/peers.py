@@ -1,4 +1,5 @@
-"""What this node remembers of its peers across restarts, kept on disk while the node beats: STATE/peers.
+"""What this node remembers across restarts of its peers, and of itself where it has begun a new generation while it
+ran, kept on disk while the node beats: STATE/peers, STATE/hb_generation.
 
 Its rules: the loop meets no disk. A change is written WAIT_NS later, with all that came meanwhile, by a process of its
 own (`persist` as a program: written beside, synced, renamed), so a take-over that brought the change is over before
@@ -16,6 +17,7 @@ loses that change: a peer that runs this program is then asked to prove that it 
 
 from __future__ import annotations
 
+import os
 import sys
 
 from heartbeat import persist
@@ -33,15 +35,15 @@ CLOSE_NS = 2_000_000_000
 SLOW_NS = 10_000_000_000
 
 
-class PeerMemory:
-    """read, at the start, before anything is remembered; remember; close, when nothing beats any more."""
+class Memory:
+    """One file. RISK: what follows from a write that fails."""
 
-    def __init__(self, state_dir: str, loop: Loop) -> None:
-        self._state_dir = state_dir
-        self._path = f"{state_dir}/{persist.PEERS_FILE}"
+    RISK = ""
+
+    def __init__(self, path: str, loop: Loop) -> None:
+        self._path = path
         self._loop = loop
         self._children = Children(loop.poller, self._said, self._ended, loop.later)
-        self._known: dict[str, tuple[int, int]] = {}
         self._changed = False  # since what was last given to a writer
         self._due = False  # `_write` will be called
         self._writers = 0  # started so far; the number of the newest
@@ -49,17 +51,12 @@ class PeerMemory:
         self._failures = 0
         self._reason = ""
 
-    def read(self) -> dict[str, tuple[int, int]]:
-        """node → (generation, sequence), empty where nothing is known. May wait for the disk."""
-        self._known = persist.read_peers(self._state_dir, warn=self._warn)
-        return dict(self._known)
+    def _content(self) -> bytes:
+        raise NotImplementedError
 
-    def remember(self, node: str, generation: int, sequence: int) -> None:
-        """Instead of what was known of this node, be it higher or lower."""
-        if self._known.get(node) != (generation, sequence):
-            self._known[node] = generation, sequence
-            self._changed = True
-            self._later(WAIT_NS)
+    def _change(self) -> None:
+        self._changed = True
+        self._later(WAIT_NS)
 
     def _later(self, delay_ns: int) -> None:
         if not self._due and not self._writing:
@@ -75,11 +72,11 @@ class PeerMemory:
         self._writers += 1
         number = self._writers
         self._reason = ""
-        content = persist.peers_content(self._known).decode()
+        content = self._content().decode()
         argv = [sys.executable, "-I", "-S", persist.__file__, self._path, content]
         try:
             # detached: it finishes though the daemon is killed
-            self._children.spawn(number, persist.PEERS_FILE, argv, {}, detached=True)
+            self._children.spawn(number, os.path.basename(self._path), argv, {}, detached=True)
         except OSError as error:
             self._ended(number, 1, error.strerror or str(error))
             return
@@ -103,10 +100,8 @@ class PeerMemory:
             return
         self._changed = True
         if self._failures == 0:
-            self._warn(
-                f"{self._path} cannot be written ({self._reason or detail}): after a crash old messages of a peer may"
-                " pass for new; it is tried again"
-            )
+            reason = self._reason or detail
+            self._warn(f"{self._path} cannot be written ({reason}): after a crash {self.RISK}; it is tried again")
         self._later(min(RETRY_FIRST_NS << min(self._failures, 10), RETRY_MOST_NS))
         self._failures += 1
 
@@ -122,9 +117,52 @@ class PeerMemory:
             self._warn(f"{self._path}: the disk has not taken it within {CLOSE_NS // 1_000_000_000} s")
         elif self._changed:
             try:
-                persist.replace_peers(self._path, persist.peers_content(self._known))
+                persist.replace_peers(self._path, self._content())
             except OSError as error:
                 self._warn(f"{self._path} cannot be written: {error.strerror}")
             else:
                 self._changed = False
         self._children.close()
+
+
+class PeerMemory(Memory):
+    """read, at the start, before anything is remembered; remember; close, when nothing beats any more."""
+
+    RISK = "old messages of a peer may pass for new"
+
+    def __init__(self, state_dir: str, loop: Loop) -> None:
+        super().__init__(f"{state_dir}/{persist.PEERS_FILE}", loop)
+        self._state_dir = state_dir
+        self._known: dict[str, tuple[int, int]] = {}
+
+    def read(self) -> dict[str, tuple[int, int]]:
+        """node → (generation, sequence), empty where nothing is known. May wait for the disk."""
+        self._known = persist.read_peers(self._state_dir, warn=self._warn)
+        return dict(self._known)
+
+    def remember(self, node: str, generation: int, sequence: int) -> None:
+        """Instead of what was known of this node, be it higher or lower."""
+        if self._known.get(node) != (generation, sequence):
+            self._known[node] = generation, sequence
+            self._change()
+
+    def _content(self) -> bytes:
+        return persist.peers_content(self._known)
+
+
+class GenerationMemory(Memory):
+    """begin; close, when nothing beats any more."""
+
+    RISK = "the next run repeats this one's generation, and its peer believes nothing of it"
+
+    def __init__(self, path: str, loop: Loop) -> None:
+        super().__init__(path, loop)
+        self._generation = 0
+
+    def begin(self, generation: int) -> None:
+        """This run goes on in this one."""
+        self._generation = generation
+        self._change()
+
+    def _content(self) -> bytes:
+        return persist.generation_content(self._generation)

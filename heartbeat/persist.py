@@ -128,6 +128,11 @@ def _stored_generation(path: str, warn: Callable[[str], None]) -> int | None:
     return None
 
 
+def generation_content(generation: int) -> bytes:
+    """Sixteen octets, as the original has them."""
+    return b"%*d\n" % (GENERATION_COLUMNS, generation)
+
+
 def next_generation(
     state_dir: str,
     method: str,
@@ -157,7 +162,7 @@ def next_generation(
         generation = (wall_s if last is None else last) + 1
     if path:
         # a node that crashed may start again though its disk is full
-        _replace_in_any_case(path, b"%*d\n" % (GENERATION_COLUMNS, generation))
+        _replace_in_any_case(path, generation_content(generation))
     return generation
 
 

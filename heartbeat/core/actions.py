@@ -80,6 +80,15 @@ class Remember:
         self.sequence = sequence
 
 
+class Begin:
+    """This run speaks in a new generation from now on: keep it, so that the next run begins a higher one."""
+
+    __slots__ = ("generation",)
+
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
+
+
 class Alarm:
     """Something that a person must look at: to the log, and by mail to whom the groups' MailTo name."""
 
@@ -125,4 +134,4 @@ class Reboot:
         self.reason = reason
 
 
-Action = Transmit | RunAgent | KillAgent | Hold | Remember | Alarm | Reply | Note | Stop | Reboot
+Action = Transmit | RunAgent | KillAgent | Hold | Remember | Begin | Alarm | Reply | Note | Stop | Reboot

@@ -39,7 +39,7 @@ class Agreement:
         if peer is None or not peer.alive:
             return []
         if seen is None:
-            return [f"{peer.name} runs the original heartbeat: nothing is taken while it lives"]
+            return [f"{peer.name} runs Heartbeat 3.0.6: groups move by sets, and both are slower than two of ours"]
         found = []
         if seen.resources_digest != self._settings.resources_digest:
             found.append(f"haresources differs from {peer.name}'s: make them the same and reload")

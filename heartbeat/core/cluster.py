@@ -14,6 +14,7 @@ from heartbeat.core.challenge import Challenge
 from heartbeat.core.events import AgentExited, LeaseLapsed, MediumDown, MediumUp, Reload, Request, Tick
 from heartbeat.core.lease import LAPSED, Lease
 from heartbeat.core.membership import Membership
+from heartbeat.core.original import Original
 from heartbeat.core.outbox import Outbox, Tally
 from heartbeat.core.peer import Peer
 from heartbeat.core.reception import Reception
@@ -22,7 +23,7 @@ from heartbeat.core.retransmit import Retransmit
 from heartbeat.core.standby import IDLE, Standby
 from heartbeat.core.steady import Steady
 from heartbeat.core.timers import Timers
-from heartbeat.core.view import ClusterView, GroupView, NodeView
+from heartbeat.core.view import ClusterView, group_view, node_views
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from heartbeat.core.events import Event
     from heartbeat.core.group import GroupMachine
     from heartbeat.core.settings import Settings
-
-# a peer's group, as its bulletin's letter says
-PEER_STATES = {"s": "starting", "h": "held", "p": "stopping", "f": "failed", "l": "held"}
 
 
 class Cluster:
@@ -68,8 +66,14 @@ class Cluster:
             on_change=self._changed, on_claim=self._claimed, hand_over=self._hand_over,
             handing_over=self._handing_over,
         )  # fmt: skip
-        self._lease = Lease(settings, self._outbox, self._timers, self._membership, self._resources, self._challenge)
-        self._standby = Standby(settings, self._outbox, self._timers, self._resources)
+        self._lease = Lease(
+            settings, self._outbox, self._timers, self._membership, self._resources, self._challenge,
+            introduce=self._introduce,
+        )  # fmt: skip
+        self._original = Original(
+            self._outbox, self._timers, self._resources, renew=self._renew, answered=self._lease.resume
+        )
+        self._standby = Standby(settings, self._outbox, self._timers, self._resources, self._original.report)
         self._retransmit = Retransmit(settings, self._outbox, self._timers, self._membership, self._tally)
         self._reception = Reception(
             settings, self._outbox, self._membership, self._retransmit, self._tally, self._challenge,
@@ -84,6 +88,17 @@ class Cluster:
         self._replan_due = False  # files were read whose groups are not yet in force
         self._agreement = Agreement(settings, self._outbox, self._resources.other)
         self._failover: dict[str, str | int | None] | None = None
+        self._route()
+        self._membership.recall(known or {}, dead=peer_dead and not overdue)
+        if peer_dead and overdue:
+            self._membership.hurry()
+            self._lease.wait(now)
+        self._resources.recall(leftovers, adopted)
+        if any(not peer.proven for peer in self._membership.peers.values()):
+            self._challenge.ask()
+
+    def _route(self) -> None:
+        """Who takes which event, and which type of message."""
         self._handlers = {
             Message: self._message,
             Tick: self._tick,
@@ -94,13 +109,10 @@ class Cluster:
             Reload: self._reload,
             LeaseLapsed: self._lease_lapsed,
         }
-        self._membership.recall(known or {}, dead=peer_dead and not overdue)
-        if peer_dead and overdue:
-            self._membership.hurry()
-            self._lease.wait(now)
-        self._resources.recall(leftovers, adopted)
-        if any(not peer.proven for peer in self._membership.peers.values()):
-            self._challenge.ask()
+        self._kinds = {
+            "ask_resources": self._standby.ask_resources, "hb_takeover": self._standby.hb_takeover,
+            "starting": self._original.starting, "resource": self._original.resource, "reqnodes": self._reqnodes,
+        }  # fmt: skip
 
     def handle(self, event: Event, now: int) -> list[Action]:
         """What to do about it, in this order."""
@@ -136,8 +148,8 @@ class Cluster:
             generation=self._outbox.generation,
             holds=self._resources.holds,
             stable=self._stable(),
-            nodes=self._node_views(),
-            groups=[self._group_view(key) for key in self._resources.groups],
+            nodes=node_views(self.settings, self._outbox.generation, self._membership, self._media_up),
+            groups=[group_view(self._resources, key) for key in self._resources.groups],
             warnings=[*self._agreement.warnings, *self._reception.unanswered, *self._reception.warnings],
             last_failover=self._failover,
             counts=dict(self._tally.counts),
@@ -177,6 +189,7 @@ class Cluster:
         if event.verb == "stop":
             self._standby.leaving()
             self._resources.leave()
+            self._original.report(without="all", info="shutdown")
             self._outbox.reply(event.number, True, "stopping")
         elif event.verb == "accept":
             refused = self._reception.accept(event.argument, now)
@@ -227,6 +240,7 @@ class Cluster:
                 self._challenge.nonce = ""
             self._resources.peer_status()
             self._standby.peer_status()
+            self._original.status()
             self._agreement.look(self._resources.other.bulletin)
         elif kind == "shutdone" and self._lease.state == LAPSED:
             self._outbox.note(INFO, f"{peer.name} had left; it may be back: its answer, or its silence, will tell")
@@ -234,13 +248,12 @@ class Cluster:
             self._membership.death(peer, left=True)
         elif self._resources.state in (resources.LEAVING, resources.LEFT):
             return
-        elif kind == "ask_resources":
-            self._standby.ask_resources(peer, message)
-        elif kind == "hb_takeover":
-            self._standby.hb_takeover(peer, message)
-        elif kind == "reqnodes":
-            names = " ".join([*self.settings.nodes, ""]).encode()
-            self._outbox.send("repnodes", [("nodelist", names), ("delnodelist", b" ")], to=peer.name)
+        elif kind in self._kinds:
+            self._kinds[kind](peer, message)
+
+    def _reqnodes(self, peer: Peer, message: Message) -> None:
+        names = " ".join([*self.settings.nodes, ""]).encode()
+        self._outbox.send("repnodes", [("nodelist", names), ("delnodelist", b" ")], to=peer.name)
 
     # --- what the machines tell each other
 
@@ -252,6 +265,15 @@ class Cluster:
 
     def _beaten(self) -> None:
         self._lease.renewed()
+
+    def _introduce(self) -> None:
+        self._original.introduce()
+
+    def _renew(self) -> None:
+        """A new generation begins with a status."""
+        self._steady.end()
+        self._outbox.renew()
+        self._membership.beat(self._outbox.now)
 
     def _fill(self) -> bulletin.Bulletin:
         peer = self._resources.other.peer
@@ -279,12 +301,15 @@ class Cluster:
         self._standby.peer_lost(f"{peer.name} is gone")
         self._lease.resume(f"{peer.name} is gone")
         self._resources.peer_dead()
+        if peer.heard and peer.bulletin is None and not peer.left:
+            self._original.died(peer)
 
     def _after(self) -> None:
         """What any event may have made possible."""
         if self._membership.communications_up():
             self._membership.trigger(self._outbox.now)
         self._replan()
+        self._original.look()
         self._resources.evaluate()
         self._standby.progress()
         self._lease.refresh()
@@ -323,26 +348,3 @@ class Cluster:
         failed = any(machine.claimed and not machine.up for machine in groups)
         nobodys = any(not machine.claimed and not other.claims(self._resources.label(machine)) for machine in groups)
         return settled and not failed and not nobodys and self._standby.state == IDLE
-
-    def _node_views(self) -> dict[str, NodeView]:
-        views = {}
-        for name in self.settings.nodes:
-            peer = self._membership.peers.get(name)
-            if peer is None:
-                links = {medium: "up" if medium in self._media_up else "dead" for medium in self.settings.media}
-                views[name] = NodeView(self._membership.local.state_name, self._outbox.generation, links)
-            else:
-                links = {medium: link.state_name for medium, link in peer.links.items()}
-                last_heard_ns = peer.last_status_ns or None
-                views[name] = NodeView(peer.state_name, peer.tracker.generation, links, last_heard_ns)
-        return views
-
-    def _group_view(self, key: str) -> GroupView:
-        machine = self._resources.groups[key]
-        other = self._resources.other
-        letter = other.letter(self._resources.label(machine))
-        if machine.claimed or machine.moving or other.peer is None or letter not in PEER_STATES:
-            holder = self.settings.node if machine.up else None
-            return GroupView(key, machine.settings.preferred, holder, machine.state_name)
-        holder = other.peer.name if letter != "f" else None
-        return GroupView(key, machine.settings.preferred, holder, PEER_STATES[letter])

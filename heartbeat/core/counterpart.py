@@ -1,7 +1,7 @@
 """The other node, as its statuses describe it: is it there, does it hear us, what does it claim?
 
-haresources are for pairs, so there is one, or none. A peer that has sent no bulletin in this generation (an original)
-claims nothing that is known and hears nobody that it says.
+haresources are for pairs, so there is one, or none. A peer that has sent no bulletin in this generation is an original:
+it reports its groups by sets (original.py), and does not say whom it hears.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from heartbeat.core.peer import ACTIVE, DEAD, INIT, QUARANTINED, UP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from heartbeat.core.membership import Membership
     from heartbeat.core.outbox import Outbox
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 
 class Counterpart:
-    """Questions about the one peer; all answers are of this instant."""
+    """Questions about the one peer; all answers are of this instant. prefers(label): the group prefers this node."""
 
-    __slots__ = ("_membership", "_outbox")
+    __slots__ = ("_membership", "_outbox", "_prefers")
 
-    def __init__(self, membership: Membership, outbox: Outbox) -> None:
+    def __init__(self, membership: Membership, outbox: Outbox, prefers: Callable[[str], bool]) -> None:
         self._membership = membership
+        self._prefers = prefers
         self._outbox = outbox
 
     @property
@@ -56,6 +57,17 @@ class Counterpart:
         return peer.bulletin if peer is not None and peer.state in (INIT, UP, ACTIVE) else None
 
     @property
+    def active(self) -> bool:
+        peer = self.peer
+        return peer is not None and peer.state == ACTIVE
+
+    @property
+    def original(self) -> bool:
+        """It lives, and runs Heartbeat 3.0.6."""
+        peer = self.peer
+        return peer is not None and peer.state in (INIT, UP, ACTIVE) and peer.heard and peer.bulletin is None
+
+    @property
     def hears_us(self) -> bool:
         seen = self.bulletin
         return seen is not None and seen.heard == self._outbox.generation
@@ -71,6 +83,8 @@ class Counterpart:
     def ready(self) -> bool:
         """It lives, hears us, and has settled: it can be handed something."""
         peer, seen = self.peer, self.bulletin
+        if self.original and peer is not None:
+            return peer.state == ACTIVE and peer.stable
         settled = seen is not None and seen.phase == bulletin.SETTLED
         return peer is not None and peer.state == ACTIVE and settled and self.hears_us
 
@@ -83,8 +97,17 @@ class Counterpart:
     def letter(self, label: str) -> str:
         """Its state letter of a group, - where it says nothing of it, h for held in whatever way."""
         seen = self.bulletin
-        letter = "-" if seen is None else seen.groups.get(label, "-")
+        if seen is None:
+            return "h" if self._reports(label) else "-"
+        letter = seen.groups.get(label, "-")
         return "h" if letter == bulletin.KEPT else letter
+
+    def _reports(self, label: str) -> bool:
+        """An original's report has it."""
+        peer = self.peer
+        if peer is None or not self.original or peer.reported is None:
+            return False
+        return ("foreign" if self._prefers(label) else "local") in peer.reported
 
     def knows(self, label: str) -> bool:
         """Does its haresources have the group?"""
@@ -97,7 +120,7 @@ class Counterpart:
     def can_take(self, label: str) -> bool:
         """Ready, knows the group, and has not failed it lately."""
         seen = self.bulletin
-        return self.ready and seen is not None and seen.groups.get(label) == "-"
+        return self.ready and (seen.groups.get(label) == "-" if seen is not None else not self._reports(label))
 
     def gave_up(self, label: str) -> bool:
         """Its haresources have the group, and it does not claim it."""

@@ -19,6 +19,8 @@ from heartbeat.core.settings import MILLISECOND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from heartbeat.core.bulletin import Bulletin
     from heartbeat.core.challenge import Challenge
     from heartbeat.core.membership import Membership
@@ -40,7 +42,8 @@ NEVER = 1 << 63
 
 
 class Lease(Machine):
-    """ends: when the leases can no longer be renewed, an instant; NEVER where nothing can end them."""
+    """ends: when the leases can no longer be renewed, an instant; NEVER where nothing can end them. introduce(): to an
+    original, which may have found this node dead."""
 
     NAMES = ("running", "lapsed")
     ALLOWED = {
@@ -49,15 +52,16 @@ class Lease(Machine):
     }
 
     __slots__ = (
-        "_alone", "_challenge", "_keys", "_length_ns", "_membership", "_outbox", "_resources", "_settings", "_timer",
-        "_timers", "ends",
+        "_alone", "_challenge", "_introduce", "_keys", "_length_ns", "_membership", "_outbox", "_resources",
+        "_settings", "_timer", "_timers", "ends",
     )  # fmt: skip
 
     def __init__(
         self, settings: Settings, outbox: Outbox, timers: Timers, membership: Membership, resources: Resources,
-        challenge: Challenge,
+        challenge: Challenge, *, introduce: Callable[[], None],
     ) -> None:  # fmt: skip
         super().__init__(RUNNING)
+        self._introduce = introduce
         self._settings = settings
         self._outbox = outbox
         self._timers = timers
@@ -117,7 +121,10 @@ class Lease(Machine):
         elif peer.heard and self._resources.other.bulletin is None:
             self._timers.arm(self._timer, now + ORIGINAL_NS // self._settings.divisor)
         self._membership.postpone(now)
-        self._membership.beat(now)
+        if self._resources.other.original:
+            self._introduce()
+        else:
+            self._membership.beat(now)
 
     def _patience(self, peer: Peer, now: int) -> int:
         """For the answer of one that is dead, or in quarantine. The dead one may have been cut off, and be back; after

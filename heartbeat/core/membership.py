@@ -241,6 +241,8 @@ class Membership:
         if not peer.alive:
             return
         peer.left = left
+        peer.reported = None
+        peer.stable = False
         peer.enter(DEAD)
         peer.tracker.forget()
         for medium in peer.links:

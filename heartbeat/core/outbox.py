@@ -8,7 +8,7 @@ kept for retransmission until the peer has acknowledged them.
 from __future__ import annotations
 
 from _hbfast.codec import Message
-from heartbeat.core.actions import NORMAL, STATUS, Note, Reply, RunAgent, Transmit
+from heartbeat.core.actions import NORMAL, STATUS, Begin, Note, Reply, RunAgent, Transmit
 from heartbeat.core.history import History
 
 TYPE_CHECKING = False
@@ -53,6 +53,14 @@ class Outbox:
         self._identity = [("src", 0, self.node.encode()), ("srcuuid", 1, settings.uuid)]
         ttl = b"%d" % (settings.hopfudge + len(settings.nodes))
         self._tail = [("ttl", 0, ttl)]
+
+    def renew(self) -> None:
+        """Begin a new generation: its first message must be a status, and nothing of the old one is sent again."""
+        self.generation += 1
+        self.sequence = 0
+        self.decided = 0
+        self.history = History()
+        self._actions.append(Begin(self.generation))
 
     def clock(self, wall_s: int) -> None:
         """Unix time now: `ts` of the messages to come. Nothing else depends on it."""

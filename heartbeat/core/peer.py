@@ -34,7 +34,8 @@ class Link(Machine):
 class Peer(Machine):
     """The other node. bulletin: its newest, None while it has sent none in this generation (an original). proven: it
     has answered a nonce of this run of ours, or can't (an original). abandoned: its highest generation before the
-    operator accepted a lower one."""
+    operator accepted a lower one. reported, stable: of an original, the sets that it holds, None while it has not said
+    (original.py), and whether it is done with its moves."""
 
     NAMES = STATUSES
     ALLOWED = {
@@ -58,7 +59,7 @@ class Peer(Machine):
 
     __slots__ = (
         "abandoned", "bulletin", "bulletin_sequence", "deadtime_ns", "heard", "last_status_ns", "last_status_sequence",
-        "left", "links", "name", "proven", "strong", "timer", "tracker",
+        "left", "links", "name", "proven", "reported", "stable", "strong", "timer", "tracker",
     )  # fmt: skip
 
     def __init__(self, name: str, settings: Settings, tracker: Tracker) -> None:
@@ -72,6 +73,8 @@ class Peer(Machine):
         self.left = False  # dead because it said so
         self.proven = False
         self.abandoned = 0
+        self.reported: frozenset[str] | None = None
+        self.stable = False
         self.strong = False  # it signs strongly in this generation
         self.bulletin: bulletin.Bulletin | None = None
         # nothing older than this may change what is known of the peer's groups
@@ -88,6 +91,8 @@ class Peer(Machine):
         if self.state in (UP, ACTIVE, QUARANTINED):
             self.enter(INIT)
         self.bulletin = None
+        self.reported = None
+        self.stable = False
         self.bulletin_sequence = 0
         self.last_status_ns = 0
         self.last_status_sequence = 0

@@ -201,6 +201,8 @@ class Reception:
     def _judge(self, peer: Peer, kind: str, message: Message, seen: bulletin.Bulletin | None, now: int) -> None:
         if peer.state == DEAD and kind != "status":
             return  # only a status brings a node back
+        if peer.state == DEAD and peer.left and seen is None and message.generation == peer.tracker.generation:
+            return  # an original beats on for a while when it has left
         healed = peer.state == DEAD and message.generation == peer.tracker.generation
         verdict = self._retransmit.judge(peer, message, seen)
         if verdict == sequence.DUPLICATE:

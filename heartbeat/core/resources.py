@@ -13,11 +13,11 @@ from __future__ import annotations
 from heartbeat.core import bulletin, group, replan
 from heartbeat.core.actions import ERROR, INFO, URGENT
 from heartbeat.core.counterpart import Counterpart
-from heartbeat.core.flapping import Flapping
+from heartbeat.core.failback import Failback
 from heartbeat.core.healing import Healing
 from heartbeat.core.machine import Machine
 from heartbeat.core.peer import ACTIVE
-from heartbeat.core.settings import FAILBACK_OFF, SECOND
+from heartbeat.core.settings import SECOND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ class Resources(Machine):
     }
 
     __slots__ = (
-        "_failback_timer", "_flapping", "_hand_over", "_healing", "_labels", "_on_claim", "_outbox", "_retiring",
-        "_settled_at", "_timers", "ended", "failback_wanted", "groups", "handing_over", "membership", "on_change",
+        "_hand_over", "_healing", "_labels", "_on_claim", "_outbox", "_retiring",
+        "_timers", "ended", "failback", "groups", "handing_over", "membership", "on_change",
         "other", "settings",
     )  # fmt: skip
 
@@ -59,20 +59,17 @@ class Resources(Machine):
     ) -> None:  # fmt: skip
         super().__init__(UNSETTLED)
         self.settings = settings
-        self.other = Counterpart(membership, outbox)
+        self.other = Counterpart(membership, outbox, self._prefers_this)
         self.handing_over = handing_over
         self.membership = membership
         self.on_change = on_change
         self._on_claim = on_claim
-        self.failback_wanted = False
         self.ended = False  # the last action is out
         self._hand_over = hand_over
         self._outbox = outbox
         self._timers = timers
         self._healing = Healing(self, outbox, timers)
-        self._flapping = Flapping(settings, outbox)
-        self._failback_timer = timers.new(self._fail_back)
-        self._settled_at: int | None = None  # since when both are settled
+        self.failback = Failback(settings, outbox, timers, self, hand_over)
         self._retiring: list[GroupMachine] = []
         self.groups = {plan.key: self._machine(plan) for plan in settings.groups}
         self._labels = {key: bulletin.label(key) for key in self.groups}
@@ -95,6 +92,9 @@ class Resources(Machine):
     def label(self, machine: GroupMachine) -> str:
         key = machine.settings.key  # it may be one that a reload has removed
         return self._labels.get(key) or bulletin.label(key)
+
+    def _prefers_this(self, label: str) -> bool:
+        return any(each == label and self.local(self.groups[key]) for key, each in self._labels.items())
 
     def local(self, machine: GroupMachine) -> bool:
         return machine.settings.preferred == self.settings.node
@@ -165,7 +165,7 @@ class Resources(Machine):
         if self.state == UNSETTLED:
             self._settle()
         if self.state == SETTLED:
-            self._fail_back(self._outbox.now)
+            self.failback.evaluate(self._outbox.now)
 
     def _settle(self) -> None:
         if self.membership.local.state != ACTIVE or not self.quiet:
@@ -173,7 +173,7 @@ class Resources(Machine):
         seen = self.other.bulletin
         if self.other.alone:
             self.enter(SETTLED)
-            self.failback_wanted = self.other.peer is not None
+            self.failback.wanted = self.other.peer is not None
             self.claim(self.groups.values(), "there is no other node alive")
         elif self.other.quarantined:  # what was adopted is held on, and nothing else is known
             self.enter(SETTLED)
@@ -191,6 +191,14 @@ class Resources(Machine):
                 if machine.claimed and machine.state == group.FAILED:  # adopted, and given up since
                     self._failed(machine)
             self.on_change()
+
+    def settle_beside(self, machines: list[GroupMachine]) -> None:
+        """Beside an original, which has none of these."""
+        self.enter(SETTLED)
+        self.disclaim([m for m in self.groups.values() if m.claimed and self.other.claims(self.label(m))])
+        self.claim(machines, "the other node does not have them")
+        self._outbox.note(INFO, f"settled; holding {self.describe_claims()}")
+        self.on_change()
 
     def _chosen(self, seen: bulletin.Bulletin) -> bool:
         """What the peer has is known. Where both have just started each takes what prefers it; where their files
@@ -227,36 +235,13 @@ class Resources(Machine):
 
     def peer_dead(self) -> None:
         """Its death or its departure: everything is ours."""
-        self._settled_at = None
+        self.failback.died(settled=self.state == SETTLED)
         self._healing.forget()
         if self.state == SETTLED:
-            self._flapping.died(left=self.other.left)
-            self.failback_wanted = True
             self.claim(self.groups.values(), "the other node is gone")
             for machine in self.groups.values():  # released for a hand-over that will not happen now
                 if machine.claimed and not machine.wanted and machine.state != group.FAILED:
                     machine.want(True)
-
-    # --- fail-back
-
-    def _fail_back(self, now: int) -> None:
-        """auto_failback on: the preferred node is back and has been settled for failback_delay."""
-        if not self.other.ready:
-            self._settled_at = None
-            return
-        if self._settled_at is None:
-            self._settled_at = now
-        if not self.failback_wanted or self.settings.auto_failback == FAILBACK_OFF:
-            return
-        theirs = [machine for machine in self.groups.values() if machine.claimed and not self.local(machine)]
-        ready = [m for m in theirs if m.state == group.HELD and self.other.can_take(self.label(m))]
-        if not theirs:
-            self.failback_wanted = False
-        due = max(self._settled_at + self.settings.failback_delay_ns, self._flapping.until)
-        if now < due:
-            self._timers.arm(self._failback_timer, due)
-        elif ready and self.quiet and self._hand_over(ready, "foreign"):
-            self.failback_wanted = len(ready) < len(theirs)
 
     # --- groups report
 
@@ -323,7 +308,7 @@ class Resources(Machine):
     def replan(self, settings: Settings) -> None:
         """A reload. What is up and still planned somewhere is not touched."""
         self.settings = settings
-        self._flapping.reconfigure(settings)
+        self.failback.reconfigure(settings)
         kept, removed = replan.replan(settings, self.groups, self._machine)
         self.groups = kept
         self._labels = {key: bulletin.label(key) for key in kept}

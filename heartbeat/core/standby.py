@@ -27,6 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _hbfast.codec import Message
     from heartbeat.core.group import GroupMachine
+    from heartbeat.core.original import Report
     from heartbeat.core.outbox import Outbox
     from heartbeat.core.peer import Peer
     from heartbeat.core.resources import Resources
@@ -44,7 +45,7 @@ MIRROR = {"all": "all", "local": "foreign", "foreign": "local"}
 
 
 class Standby(Machine):
-    """At most one hand-over at a time."""
+    """At most one hand-over at a time. report: tells an original what this node holds (original.py)."""
 
     NAMES = ("idle", "asked", "releasing", "handed", "promised", "acquiring")
     ALLOWED = {
@@ -62,11 +63,15 @@ class Standby(Machine):
     }
 
     __slots__ = (
-        "_agreed", "_groups", "_kind", "_outbox", "_request", "_resources", "_settings", "_spoken", "_timer", "_timers",
+        "_agreed", "_groups", "_kind", "_outbox", "_report", "_request", "_resources", "_settings", "_spoken", "_timer",
+        "_timers",
     )  # fmt: skip
 
-    def __init__(self, settings: Settings, outbox: Outbox, timers: Timers, resources: Resources) -> None:
+    def __init__(
+        self, settings: Settings, outbox: Outbox, timers: Timers, resources: Resources, report: Report
+    ) -> None:
         super().__init__(IDLE)
+        self._report = report
         self._settings = settings
         self._outbox = outbox
         self._timers = timers
@@ -138,7 +143,8 @@ class Standby(Machine):
 
     def give(self, machines: list[GroupMachine], kind: str) -> bool:
         """Hand these over to the peer; False where that can't begin now."""
-        if self._trouble():
+        whole = all(machine in machines for machine in self._set(kind) if machine.claimed)
+        if self._trouble() or (self._resources.other.original and not whole):
             return False
         self._begin(machines, kind)
         return True
@@ -153,7 +159,7 @@ class Standby(Machine):
 
     def _say(self, info: str, ok: str = "") -> None:
         fields = [("rsc_hold", self._kind.encode()), ("info", info.encode())]
-        if info == "me":
+        if info == "me" and not self._resources.other.original:
             fields.append(("groups", " ".join(map(self._resources.label, self._groups)).encode()))
         if ok:
             fields.append(("ok", ok.encode()))
@@ -163,6 +169,7 @@ class Standby(Machine):
         self.enter(RELEASING)
         self._timers.disarm(self._timer)
         self._outbox.note(INFO, f"{peer.name} can take our {self._kind} resources; giving them up")
+        self._report(without=self._kind, info="standby")
         for machine in self._groups:
             machine.want(False)
 
@@ -263,6 +270,8 @@ class Standby(Machine):
         """A fresh status of the peer. It may show that the exchange is over though its last message never came: each
         side may have counted the other as dead in between."""
         other = self._resources.other
+        if other.original:
+            return  # of its groups it says nothing in time
         if self.state == PROMISED:
             down = [m for m in self._groups if other.gave_up(self._resources.label(m))]
             self._resources.claim(down, "the other node has stopped them")
@@ -301,9 +310,12 @@ class Standby(Machine):
             self._end(up, "taken over" if up else "not all of it could be started")
 
     def _end(self, ok: bool, text: str) -> None:
+        moved = self.state in (HANDED, ACQUIRING)
         self.enter(IDLE)
         self._timers.disarm(self._timer)
         self._groups = []
+        if moved:
+            self._report()
         self._answer(ok, text)
         self._resources.on_change()
 

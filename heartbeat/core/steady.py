@@ -113,7 +113,7 @@ class Steady:
             and not self._challenge.nonce
             and not self._challenge.answer
             and not peer.tracker.missing
-            and (not held.failback_wanted or held.settings.auto_failback == FAILBACK_OFF)
+            and (not held.failback.wanted or held.settings.auto_failback == FAILBACK_OFF)
             and all(self._settled(machine, seen) for machine in held.groups.values())
         )
 

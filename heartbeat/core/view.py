@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from heartbeat.core.membership import Membership
+    from heartbeat.core.resources import Resources
+    from heartbeat.core.settings import Settings
+
+# a peer's group, as its bulletin's letter says
+PEER_STATES = {"s": "starting", "h": "held", "p": "stopping", "f": "failed", "l": "held"}
+
 
 class NodeView:
     """status: init, up, active or dead. links: medium → up or dead. last_heard_ns: when its newest heartbeat came,
@@ -51,3 +62,28 @@ class ClusterView:
         self.warnings = warnings
         self.last_failover = last_failover
         self.counts = counts
+
+
+def node_views(
+    settings: Settings, generation: int, membership: Membership, media_up: Collection[str]
+) -> dict[str, NodeView]:
+    views = {}
+    for name in settings.nodes:
+        peer = membership.peers.get(name)
+        if peer is None:
+            links = {medium: "up" if medium in media_up else "dead" for medium in settings.media}
+            views[name] = NodeView(membership.local.state_name, generation, links)
+        else:
+            links = {medium: link.state_name for medium, link in peer.links.items()}
+            views[name] = NodeView(peer.state_name, peer.tracker.generation, links, peer.last_status_ns or None)
+    return views
+
+
+def group_view(held: Resources, key: str) -> GroupView:
+    machine, other = held.groups[key], held.other
+    letter = other.letter(held.label(machine))
+    if machine.claimed or machine.moving or other.peer is None or letter not in PEER_STATES:
+        holder = held.settings.node if machine.up else None
+        return GroupView(key, machine.settings.preferred, holder, machine.state_name)
+    holder = other.peer.name if letter != "f" else None
+    return GroupView(key, machine.settings.preferred, holder, PEER_STATES[letter])

@@ -17,6 +17,7 @@ from heartbeat.core.actions import (
     STATUS,
     WARN,
     Alarm,
+    Begin,
     Hold,
     KillAgent,
     Note,
@@ -116,6 +117,7 @@ class Driver:
             Note: self._note,
             Reply: self._reply,
             Remember: self._remember,
+            Begin: self._begin,
             Alarm: self._alarm,
             Stop: self._stop,
             Reboot: self._reboot,
@@ -238,6 +240,10 @@ class Driver:
 
     def _remember(self, action: Remember) -> None:
         self.machine.disk.remember(action.node, action.generation, action.sequence)
+
+    def _begin(self, action: Begin) -> None:
+        self.note(f"begins generation {action.generation}")
+        self.machine.disk.begin(action.generation)
 
     def _alarm(self, action: Alarm) -> None:
         self.note(f"ALARM: {action.text}")

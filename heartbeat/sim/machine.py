@@ -37,6 +37,10 @@ class Disk:
         self.generation = (wall_s if self.generation is None else self.generation) + 1
         return self.generation
 
+    def begin(self, generation: int) -> None:
+        if not self.full:
+            self.generation = generation
+
     def remember(self, node: str, generation: int, sequence: int) -> None:
         if not self.full:
             self.known[node] = (generation, sequence)

@@ -121,6 +121,11 @@ def moves(say: Speaker) -> Iterator[Message]:
         yield say.message("ask_resources", info="not", rsc_hold="all", to=answered)
     for kind in sets:
         yield say.message("hb_takeover", rsc_hold=kind)
+    for kind, stable, full in itertools.product(sets, ("1", "0", "", ABSENT), ("full", "", ABSENT)):
+        yield say.message("resource", rsc_hold=kind, isstable=stable, rtype=full)
+    for info in ("mach_down", "standby", "shutdown", "x"):
+        yield say.message("resource", rsc_hold="all", isstable="0", rtype="full", info=info)
+    yield say.message("starting")
     for name in ("shutdone", "reqnodes", "repnodes", "resource", "T_unknown", "", ABSENT):
         yield say.message(name)
         yield say.message(name, st="dead")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from exhaustive import scenes, scenes_groups, scenes_moves
+from exhaustive import scenes, scenes_groups, scenes_moves, scenes_original
 from exhaustive.copies import Frozen, use_plain_parts
 from exhaustive.events import describe, events
 from pair import World
@@ -20,6 +20,7 @@ from heartbeat.core.actions import (
     CRIT,
     URGENT,
     Alarm,
+    Begin,
     Hold,
     KillAgent,
     Note,
@@ -34,7 +35,7 @@ from heartbeat.core.events import AgentExited, Tick
 from heartbeat.core.machine import Machine
 from heartbeat.core.settings import SECOND
 
-FILES = (scenes, scenes_groups, scenes_moves)
+FILES = (scenes, scenes_groups, scenes_moves, scenes_original)
 SCENES = [each for file in FILES for each in scenes.SCENES if each.__module__ == file.__name__]
 LONG = os.environ.get("HEARTBEAT_TEST_LONG") == "1"
 # how many timers may fire after an event
@@ -65,6 +66,9 @@ class Executor:
                     ended.append(AgentExited(run, 137, "killed"))
                 case Hold(keys=keys):
                     assert set(keys) <= set(cluster._resources.groups)
+                case Begin(generation=generation):
+                    assert generation == cluster._outbox.generation
+                    self.sequence = 0
                 case Remember(node=node, generation=generation, sequence=sequence):
                     assert node in cluster._membership.peers
                     assert generation > 0
@@ -181,5 +185,7 @@ def test_each_state_of_each_machine_is_one_in_which_every_event_comes():
 def machines_of(cluster) -> list[Machine]:
     peers = list(cluster._membership.peers.values())
     links = [link for peer in peers for link in peer.links.values()]
-    alone = [cluster._membership.local, cluster._lease, cluster._resources, cluster._standby]
+    alone = [
+        cluster._membership.local, cluster._lease, cluster._resources, cluster._standby, cluster._original
+    ]  # fmt: skip
     return [*alone, *peers, *links, *cluster._resources.machines()]

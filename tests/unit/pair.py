@@ -14,6 +14,7 @@ from _hbfast.codec import Decoder, encode
 from heartbeat.core.actions import (
     ANNOUNCE,
     Alarm,
+    Begin,
     Hold,
     KillAgent,
     Note,
@@ -77,6 +78,7 @@ class Node:
         self.holding: tuple[str, ...] = ()
         self.known: dict[str, tuple[int, int]] = {}
         self.alarms: list[str] = []
+        self.generations: list[int] = []  # that it has begun while it ran
 
     def tell(self, event) -> None:
         if not self.alive or self.queue is not None:
@@ -100,6 +102,8 @@ class Node:
                 self.holding = keys
             case Remember(node=node, generation=generation, sequence=sequence):
                 self.known[node] = (generation, sequence)
+            case Begin(generation=generation):
+                self.generations.append(generation)
             case Alarm(text=text):
                 self.alarms.append(text)
                 self.notes.append(text)

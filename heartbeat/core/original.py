@@ -1,0 +1,214 @@
+"""Beside a node that runs Heartbeat 3.0.6 (behaviour: resource state machine): what it holds, and what it must be told.
+
+It reports two sets of groups, as it sees them: `local`, those that prefer it, and `foreign`, those that prefer this
+node (message `resource`). It answers `starting` with its report, acquires its own when this node's report is stable,
+takes everything when this node dies or leaves, and gives nothing up unless it is asked. So whatever it reports is its
+own, and what this node has of that it lets go: an original that has found this node dead never asks.
+
+Who was found dead and is heard again in the same generation makes it restart with all its resources. So this node never
+is: where it may have been found dead it begins a new generation, and introduces itself anew.
+
+    ABSENT ──starting──► GREETED ──resource──► KNOWN
+"""
+
+from __future__ import annotations
+
+from heartbeat.core import resources
+from heartbeat.core.actions import CRIT, INFO, URGENT, WARN
+from heartbeat.core.healing import PATIENCE
+from heartbeat.core.machine import Machine
+from heartbeat.core.peer import ACTIVE
+from heartbeat.core.settings import MILLISECOND, SECOND
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from _hbfast.codec import Message
+    from heartbeat.core.group import GroupMachine
+    from heartbeat.core.outbox import Outbox
+    from heartbeat.core.peer import Peer
+    from heartbeat.core.resources import Resources
+    from heartbeat.core.timers import Timers
+
+    class Report(Protocol):
+        """Original.report."""
+
+        def __call__(self, *, without: str = "", info: str = "") -> None: ...
+
+
+ABSENT, GREETED, KNOWN = range(3)
+
+SETS = {"none": (), "local": ("local",), "foreign": ("foreign",), "all": ("local", "foreign")}
+NAME_OF = {frozenset(members): name for name, members in SETS.items()}
+
+# it ignores a greeting that comes before its own communications are up
+GREET_AGAIN_NS = 2 * SECOND
+# an answer takes it half a second at most, and 60 ms in the mean; what comes sooner was sent before it was asked
+ANSWER_LEAST_NS = 10 * MILLISECOND
+NEVER = 1 << 63
+
+
+class Original(Machine):
+    """renew(): begin a new generation. answered(): the lease, where it waits for an answer, may run again."""
+
+    NAMES = ("absent", "greeted", "known")
+    ALLOWED = {
+        (ABSENT, GREETED): "an original is active, and so is this node: starting is sent",
+        (ABSENT, KNOWN): "it has said starting, or what it holds",
+        (GREETED, KNOWN): "it has said starting, or what it holds",
+        (GREETED, ABSENT): "it is dead, has restarted, or is none any more",
+        (KNOWN, ABSENT): "it is dead, has restarted, or is none any more",
+        (KNOWN, GREETED): "it may have found this node dead: starting is sent again, in a new generation",
+    }
+
+    __slots__ = ("_answered", "_greeted_at", "_outbox", "_renew", "_resources", "_timer", "_timers")
+
+    def __init__(
+        self, outbox: Outbox, timers: Timers, held: Resources,
+        *, renew: Callable[[], None], answered: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        super().__init__(ABSENT)
+        self._outbox = outbox
+        self._timers = timers
+        self._resources = held
+        self._renew = renew
+        self._answered = answered
+        self._timer = timers.new(self._greet)
+        self._greeted_at = 0
+
+    # --- how it begins and ends
+
+    def look(self) -> None:
+        """After every event: is there one?"""
+        other = self._resources.other
+        present = other.original and self._resources.membership.local.state == ACTIVE
+        if self.state == ABSENT and present and other.active and self._resources.state < resources.LEAVING:
+            self.enter(GREETED)
+            self._resources.membership.beat(self._outbox.now)  # that this node is active, first
+            self._greet(self._outbox.now)
+        elif self.state != ABSENT and not present:
+            self.enter(ABSENT)
+            self._timers.disarm(self._timer)
+        if self.state == KNOWN:
+            self._settle()
+
+    def _greet(self, now: int) -> None:
+        self._greeted_at = now
+        self._outbox.send("starting", priority=URGENT)
+        self._timers.arm(self._timer, now + GREET_AGAIN_NS // self._resources.settings.divisor)
+
+    def introduce(self) -> None:
+        """It may have found this node dead: its answer tells what it has taken."""
+        self._outbox.note(WARN, "a new generation: the other node may have found this one dead")
+        self._renew()
+        if self.state != ABSENT:
+            if self.state == KNOWN:
+                self.enter(GREETED)
+            self._greet(self._outbox.now)
+
+    def _know(self) -> None:
+        if self.state != KNOWN:
+            self.enter(KNOWN)
+            self._timers.disarm(self._timer)
+
+    # --- what it says
+
+    def starting(self, peer: Peer, message: Message) -> None:
+        """It has just started, and holds nothing."""
+        if not self._resources.other.original or self._resources.membership.local.state != ACTIVE:
+            return  # it is greeted when this node is active, and answers
+        peer.reported = frozenset()
+        peer.stable = False
+        self._know()
+        if not self._settle():
+            self.report()
+
+    def resource(self, peer: Peer, message: Message) -> None:
+        """Its report."""
+        if not self._resources.other.original:
+            return
+        said = frozenset(SETS.get(message.get("rsc_hold") or "", ()))
+        full = message.get("rtype") == "full"
+        if full or peer.reported is None or not said:
+            peer.reported = said
+        else:
+            peer.reported |= said
+        was = peer.stable
+        stable = message.get("isstable")
+        if stable is not None:
+            peer.stable = stable == "1"
+        greeted = self.state == GREETED
+        taken = [] if self._resources.handing_over() else self._taken()
+        if taken and not greeted:
+            # it takes over only from who is dead, and has more to say of that: what it says now is no answer
+            self.introduce()
+            self._greeted_at = NEVER
+        elif not greeted or self._outbox.now - self._greeted_at >= ANSWER_LEAST_NS // self._resources.settings.divisor:
+            self._know()
+        if taken:
+            self._let_go(peer, taken)
+        if self.state == KNOWN:
+            self._answered(f"{peer.name} has answered")
+            if not self._settle() and (greeted or (peer.stable and not was)):
+                self.report()
+
+    def _taken(self) -> list[GroupMachine]:
+        held = self._resources
+        return [m for m in held.groups.values() if m.claimed and held.other.claims(held.label(m))]
+
+    def _let_go(self, peer: Peer, taken: list[GroupMachine]) -> None:
+        keys = " ".join(machine.settings.key for machine in taken)
+        self._outbox.note(CRIT, f"{keys}: {peer.name} holds it too; letting go here")
+        self._resources.disclaim(taken)
+
+    def status(self) -> None:
+        """A fresh status. Groups that neither has for some time are taken: it never takes them by itself."""
+        if self.state != KNOWN:
+            return
+        held = self._resources
+        idle = held.other.ready and held.state == resources.SETTLED and not held.handing_over()
+        orphans = []
+        for machine in held.groups.values():
+            if not idle or machine.claimed or machine.moving or held.other.claims(held.label(machine)):
+                machine.orphaned = 0
+                continue
+            machine.orphaned += 1
+            if machine.orphaned > PATIENCE:
+                orphans.append(machine)
+        if orphans:
+            held.claim(orphans, "nobody has them")
+            self.report()
+
+    def died(self, peer: Peer) -> None:
+        """It was silent for its death time, and may have found this node dead."""
+        self._outbox.note(INFO, f"a new generation: {peer.name} may live, and have found this node dead")
+        self._renew()
+
+    # --- what it is told
+
+    def _settle(self) -> bool:
+        """True where this node has settled, and said so."""
+        held = self._resources
+        if held.state != resources.UNSETTLED or not held.quiet or held.membership.local.state != ACTIVE:
+            return False
+        held.settle_beside([m for m in held.groups.values() if held.local(m) and not held.other.claims(held.label(m))])
+        self.report()
+        return True
+
+    def report(self, *, without: str = "", info: str = "") -> None:
+        """Say what this node holds. without: a set that it is giving up. info: why it is not stable."""
+        held = self._resources
+        if not held.other.original or self.state != KNOWN:
+            return
+        kinds = {"local" if held.local(m) else "foreign" for m in held.groups.values() if m.claimed}
+        # whoever has no groups of its own holds them all
+        if not any(held.local(m) for m in held.groups.values()) and held.state == resources.SETTLED:
+            kinds.add("local")
+        name = NAME_OF[frozenset(kinds - set(SETS.get(without, ())))]
+        stable = held.state == resources.SETTLED and not info
+        fields = [("rsc_hold", name.encode()), ("rtype", b"full"), ("isstable", b"1" if stable else b"0")]
+        if info:
+            fields.append(("info", info.encode()))
+        self._outbox.send("resource", fields, priority=URGENT)

@@ -1,0 +1,212 @@
+"""A node of ours beside one that runs Heartbeat 3.0.6: starts, deaths, returns, hand-overs, a cut cable, a stall."""
+
+import pytest
+from original import OriginalNode
+from pair import CAESAR, JULIUS, SEED_GROUP, World, settings
+
+from heartbeat.core.events import Request
+from heartbeat.core.settings import FAILBACK_OFF, FAILBACK_ON, SECOND, Group, Resource
+
+UP = [resource.word for resource in SEED_GROUP.resources]
+FIRST = Group("one", JULIUS, [Resource("one", "one")])
+SECOND_GROUP = Group("two", CAESAR, [Resource("two", "two")])
+TWO = (FIRST, SECOND_GROUP)
+TIMES = {"keepalive_ns": SECOND, "deadtime_ns": 5 * SECOND, "warntime_ns": 3 * SECOND, "initdead_ns": 10 * SECOND}
+BOTH_WAYS = {(JULIUS, CAESAR, "ttyS0"), (CAESAR, JULIUS, "ttyS0")}
+
+
+class Mixed(World):
+    """One node of ours and an original. ours, theirs: the nodes. double: words that were up on both at once."""
+
+    def __init__(self, name, auto_failback=FAILBACK_OFF, groups=TWO) -> None:
+        super().__init__()
+        self.names = name, CAESAR if name == JULIUS else JULIUS
+        self.options = {"auto_failback": auto_failback, "groups": groups, **TIMES}
+        self.generation = 1000
+        self.double: set[str] = set()
+
+    def start_ours(self, **more):
+        self.generation += 10
+        return self.boot(self.names[0], generation=self.generation, **self.options, **more)
+
+    def start_theirs(self):
+        self.generation += 10
+        return OriginalNode(self, self.names[1], self.generation, settings(self.names[1], **self.options))
+
+    @property
+    def ours(self):
+        return self.nodes.get(self.names[0])
+
+    @property
+    def theirs(self):
+        return self.nodes.get(self.names[1])
+
+    def run(self, seconds):
+        for _ in range(round(seconds * 100)):
+            super().run(0.01)
+            if self.ours and self.theirs:
+                self.double |= set(self.ours.up) & set(self.theirs.up)
+
+    def held(self) -> dict[str, str]:
+        """resource → who has it."""
+        return {word: node.name for node in self.nodes.values() if node.alive for word in node.up}
+
+    def both(self):
+        self.start_ours()
+        self.start_theirs()
+        self.run(30)
+        return self
+
+
+PREFERRED = {"one": JULIUS, "two": CAESAR}
+
+
+@pytest.fixture(params=[JULIUS, CAESAR])
+def name(request):
+    return request.param
+
+
+@pytest.fixture(params=[FAILBACK_OFF, FAILBACK_ON], ids=["off", "on"])
+def mixed(request, name):
+    return Mixed(name, request.param)
+
+
+def test_both_start_and_each_has_its_own(mixed):
+    mixed.both()
+    assert mixed.held() == PREFERRED
+    assert mixed.ours.view().stable
+    assert mixed.theirs.their_stable
+    assert mixed.theirs.theirs == {"local"}
+    assert mixed.double == set()
+
+
+@pytest.mark.parametrize("first", ["ours", "theirs"])
+def test_one_first_and_the_other_later(mixed, first):
+    start = {"ours": mixed.start_ours, "theirs": mixed.start_theirs}
+    early = start.pop(first)()
+    mixed.run(40)
+    assert mixed.held() == dict.fromkeys(PREFERRED, early.name)
+    (later,) = start.values()
+    later()
+    mixed.run(40)
+    expected = PREFERRED if mixed.options["auto_failback"] == FAILBACK_ON else dict.fromkeys(PREFERRED, early.name)
+    assert mixed.held() == expected
+    assert mixed.double == set()
+    assert mixed.ours.view().stable
+    assert mixed.theirs.their_stable
+    assert mixed.theirs.healed == 0
+
+
+@pytest.mark.parametrize("who", ["ours", "theirs"])
+@pytest.mark.parametrize("how", ["power", "stop"])
+def test_one_goes_and_returns(mixed, who, how):
+    mixed.both()
+    gone, stays = (mixed.ours, mixed.theirs) if who == "ours" else (mixed.theirs, mixed.ours)
+    if how == "power":
+        mixed.kill(gone.name)
+    elif who == "ours":
+        gone.tell(Request(1, "stop"))
+    else:
+        gone.stop()
+    mixed.run(1 if how == "stop" else 8)
+    assert {word: node for word, node in mixed.held().items() if node == stays.name} == dict.fromkeys(
+        PREFERRED, stays.name
+    )
+    mixed.run(20)
+    mixed.nodes.pop(gone.name, None)
+    (mixed.start_ours if who == "ours" else mixed.start_theirs)()
+    mixed.run(40)
+    on = mixed.options["auto_failback"] == FAILBACK_ON
+    assert mixed.held() == (PREFERRED if on else dict.fromkeys(PREFERRED, stays.name))
+    assert mixed.double == set()
+    assert mixed.ours.view().stable
+    assert mixed.theirs.healed == 0
+
+
+@pytest.mark.parametrize("who", ["ours", "theirs"])
+@pytest.mark.parametrize("kind", ["all", "local", "foreign"])
+@pytest.mark.parametrize("verb", ["standby", "takeover"])
+def test_hand_overs(mixed, who, kind, verb):
+    mixed.both()
+    node = mixed.ours if who == "ours" else mixed.theirs
+    other = mixed.theirs if who == "ours" else mixed.ours
+    if who == "ours":
+        number = mixed.ask_later(node, verb, kind)
+    elif verb == "standby":
+        node.go_standby(kind)
+    else:
+        node.take_over(kind)
+    mixed.run(20)
+    own = next(word for word, each in PREFERRED.items() if each == node.name)
+    foreign = next(word for word in PREFERRED if word != own)
+    expected = dict(PREFERRED)
+    if verb == "standby" and kind in ("all", "local"):
+        expected[own] = other.name
+    if verb == "takeover" and kind in ("all", "foreign"):
+        expected[foreign] = node.name
+    assert mixed.held() == expected
+    assert mixed.double == set()
+    if who == "ours":
+        assert node.replies[number][0]
+    assert mixed.ours.view().stable
+    assert mixed.theirs.their_stable
+
+
+@pytest.mark.parametrize("ways", ["both", "ours is deaf", "theirs is deaf"])
+def test_a_cut_cable_makes_it_restart_nothing(mixed, ways):
+    """It has found ours dead: ours is back in another generation, and has let go of what it took."""
+    mixed.both()
+    ours, theirs = mixed.names
+    mixed.cut = {
+        "both": BOTH_WAYS, "ours is deaf": {(theirs, ours, "ttyS0")}, "theirs is deaf": {(ours, theirs, "ttyS0")}
+    }[ways]  # fmt: skip
+    mixed.run(12)
+    mixed.cut = set()
+    mixed.double = set()
+    mixed.run(2)
+    mixed.double = set()
+    mixed.run(40)
+    assert mixed.theirs.healed == 0
+    assert mixed.double == set()
+    on = mixed.options["auto_failback"] == FAILBACK_ON
+    if ways == "ours is deaf":
+        assert set(mixed.held()) == set(PREFERRED)
+    else:
+        assert mixed.held() == (PREFERRED if on else dict.fromkeys(PREFERRED, theirs))
+    assert mixed.ours.view().stable
+
+
+@pytest.mark.parametrize("seconds", [4.6, 7, 30])
+def test_ours_did_not_run_for_a_while(mixed, seconds):
+    mixed.both()
+    ours, theirs = mixed.names
+    mixed.pause(ours)
+    mixed.run(seconds)
+    mixed.wake(ours)
+    mixed.run(3)
+    holding = {word for key in mixed.ours.holding for word in [key]}
+    assert not holding & set(mixed.theirs.up)
+    mixed.run(40)
+    on = mixed.options["auto_failback"] == FAILBACK_ON
+    brief = seconds < 5
+    assert mixed.held() == (PREFERRED if on or brief else dict.fromkeys(PREFERRED, theirs))
+    assert mixed.theirs.healed == 0
+    assert mixed.ours.view().stable
+
+
+@pytest.mark.parametrize("who", ["ours", "theirs"])
+def test_one_restarts_at_once(mixed, who):
+    mixed.both()
+    gone = mixed.ours if who == "ours" else mixed.theirs
+    mixed.kill(gone.name)
+    mixed.run(1)
+    if who == "ours":
+        node = mixed.start_ours(adopted=list(gone.holding))
+        node.up = list(gone.up)
+    else:
+        mixed.start_theirs()
+    mixed.run(40)
+    assert mixed.held() == PREFERRED
+    assert mixed.double == set()
+    assert mixed.ours.view().stable
+    assert mixed.theirs.healed == 0
