@@ -1,0 +1,65 @@
+"""What a pair is made of: who runs which program, over which media, with which files; and the files themselves.
+
+Both nodes have the same three files, letter for letter, as operators are told to. Times are short but an original's: it
+waits INITDEAD for a node that it never hears, and ten seconds after it has heard one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from interop.program import ORIGINAL, Program
+from interop.router import DEBUG_LOG, LOG
+
+from heartbeat.demo.seed import SERIAL_PORT, Files
+
+NODES = ("julius", "caesar")
+KEEPALIVE_MS, WARNTIME_MS, DEADTIME_S, INITDEAD_S = 500, 2000, 4, 10
+BAUD = 38400
+ETHERNET = {
+    "ucast": "ucast eth0 10.0.0.2\nucast eth0 10.0.0.3\n",
+    "bcast": "bcast eth0\n",
+    "mcast": "mcast eth0 239.1.2.3 694 1 0\n",
+}
+MEDIA = {"serial": f"baud {BAUD}\nserial {SERIAL_PORT}\n", **ETHERNET}
+METHODS = {"crc": "1 crc", "md5": "1 md5 a-secret", "sha1": "1 sha1 a-secret"}
+FAILBACKS = ("on", "off", "legacy")
+# The first group prefers julius, the second caesar. The original finds no interface for the second address by itself.
+GROUPS = (("julius", "10.0.0.254", "1.1.1.254"), ("caesar", "10.0.0.253", "1.1.1.253"))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """media: names from MEDIA, in the order of ha.cf; groups: 1, or 2 where each node is preferred by one."""
+
+    julius: Program = ORIGINAL
+    caesar: Program = ORIGINAL
+    media: tuple[str, ...] = ("ucast",)
+    method: str = "sha1"
+    failback: str = "off"
+    groups: int = 2
+
+    @property
+    def programs(self) -> tuple[Program, Program]:
+        return self.julius, self.caesar
+
+    @property
+    def addresses(self) -> tuple[tuple[str, str], ...]:
+        """Of each group: on the lan, on the wan."""
+        return tuple((lan, wan) for _, lan, wan in GROUPS[: self.groups])
+
+    def files(self) -> Files:
+        ha_cf = (
+            f"use_logd off\nlogfile {LOG}\ndebugfile {DEBUG_LOG}\n"
+            f"keepalive {KEEPALIVE_MS}ms\nwarntime {WARNTIME_MS}ms\ndeadtime {DEADTIME_S}\ninitdead {INITDEAD_S}\n"
+            f"udpport 694\n{''.join(MEDIA[medium] for medium in self.media)}auto_failback {self.failback}\n"
+            f"node {' '.join(NODES)}\n"
+        )
+        lines = [f"{node} {lan} IPaddr::{wan}/24/eth1\n" for node, lan, wan in GROUPS[: self.groups]]
+        return Files(ha_cf=ha_cf, haresources="".join(lines), authkeys=f"auth 1\n{METHODS[self.method]}\n")
+
+    def __str__(self) -> str:
+        return (
+            f"{self.julius}+{self.caesar} {'+'.join(self.media)} {self.method} "
+            f"failback {self.failback} groups {self.groups}"
+        )
