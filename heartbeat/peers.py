@@ -36,8 +36,9 @@ SLOW_NS = 10_000_000_000
 
 
 class Memory:
-    """One file. RISK: what follows from a write that fails."""
+    """One file. MODE: its own; RISK: what follows from a write that fails."""
 
+    MODE = 0o600
     RISK = ""
 
     def __init__(self, path: str, loop: Loop) -> None:
@@ -73,7 +74,7 @@ class Memory:
         number = self._writers
         self._reason = ""
         content = self._content().decode()
-        argv = [sys.executable, "-I", "-S", persist.__file__, self._path, content]
+        argv = [sys.executable, "-I", "-S", persist.__file__, self._path, content, f"{self.MODE:o}"]
         try:
             # detached: it finishes though the daemon is killed
             self._children.spawn(number, os.path.basename(self._path), argv, {}, detached=True)
@@ -117,7 +118,7 @@ class Memory:
             self._warn(f"{self._path}: the disk has not taken it within {CLOSE_NS // 1_000_000_000} s")
         elif self._changed:
             try:
-                persist.replace_peers(self._path, self._content())
+                persist.replace_peers(self._path, self._content(), self.MODE)
             except OSError as error:
                 self._warn(f"{self._path} cannot be written: {error.strerror}")
             else:
@@ -153,6 +154,7 @@ class PeerMemory(Memory):
 class GenerationMemory(Memory):
     """begin; close, when nothing beats any more."""
 
+    MODE = 0o644  # as the original's
     RISK = "the next run repeats this one's generation, and its peer believes nothing of it"
 
     def __init__(self, path: str, loop: Loop) -> None:

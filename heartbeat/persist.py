@@ -252,9 +252,9 @@ def _parse_peers(content: bytes) -> dict[str, tuple[int, int]] | None:
     return peers
 
 
-def replace_peers(path: str, content: bytes) -> None:
+def replace_peers(path: str, content: bytes, mode: int = 0o600) -> None:
     """OSError: the file is what it was."""
-    _replace(path, content, 0o600)
+    _replace(path, content, mode)
 
 
 def uuid_from_name(name: str) -> bytes:
@@ -388,9 +388,9 @@ def _locked(path: str) -> bool:
     return False
 
 
-def _main(path: str, content: str) -> int:
+def _main(path: str, content: str, mode: str) -> int:
     try:
-        replace_peers(path, os.fsencode(content))
+        replace_peers(path, os.fsencode(content), int(mode, 8))
     except OSError as error:
         print(error.strerror)
         return 1

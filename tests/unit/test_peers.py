@@ -16,7 +16,7 @@ import pytest
 from heartbeat import peers, persist
 from heartbeat.log import Log
 from heartbeat.loop import Loop
-from heartbeat.peers import PeerMemory
+from heartbeat.peers import GenerationMemory, PeerMemory
 
 CAESAR = ("caesar", 1795000001, 123)
 GOOD = b"caesar 1795000001 123\n"
@@ -336,7 +336,7 @@ KILLED = """
 import os, sys
 from heartbeat.log import Log
 from heartbeat.loop import Loop
-from heartbeat.peers import PeerMemory
+from heartbeat.peers import GenerationMemory, PeerMemory
 loop = Loop(Log())
 memory = PeerMemory(sys.argv[1], loop)
 memory.remember("caesar", 1795000001, 123)
@@ -355,3 +355,28 @@ def test_a_daemon_that_is_killed_while_it_is_written_has_written_it(directory):
         assert time.monotonic() < end
         time.sleep(0.01)
     assert content(directory) == sealed(GOOD)
+
+
+# ---- this node's own generation
+
+
+def test_a_generation_that_was_begun_while_it_ran_is_past_at_the_next_start(kept, directory):
+    path = f"{directory}/hb_generation"
+    first = persist.next_generation(directory, "file", 1795000000)
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    memory = GenerationMemory(path, kept.loop)
+    memory.begin(first + 1)
+    memory.begin(first + 2)
+    kept.turns(lambda: persist._stored_generation(path, lambda text: None) == first + 2)
+    assert stat.S_IMODE(os.stat(path).st_mode) == mode
+    memory.close()
+    assert persist.next_generation(directory, "file", 1795000000) == first + 3
+    assert kept.said == []
+
+
+def test_what_was_begun_just_before_the_end_is_kept_too(kept, directory):
+    first = persist.next_generation(directory, "file", 1795000000)
+    memory = GenerationMemory(f"{directory}/hb_generation", kept.loop)
+    memory.begin(first + 1)
+    memory.close()
+    assert persist.next_generation(directory, "file", 1795000000) == first + 2
