@@ -335,7 +335,7 @@ class _Pipe:
 def _spawn(path: str, argv: list[str], environment: Mapping[str, str], **options: Any) -> int:
     """os.posix_spawn, which returns when the child has become another program: and on a busy machine an ordinary child
     takes 15 to 30 ms to get there, while a real-time daemon waits for it. So the child of one gets that far in real
-    time, below the daemon (0.5 ms), and is an ordinary process before it can start another."""
+    time, below the daemon (0.5 ms), and is made an ordinary process then, with what it has started meanwhile."""
     parameter = os.sched_getparam(0)
     if os.sched_getscheduler(0) != _REAL_TIME or parameter.sched_priority <= os.sched_get_priority_min(os.SCHED_RR):
         return os.posix_spawn(path, argv, environment, **options)
@@ -346,13 +346,22 @@ def _spawn(path: str, argv: list[str], environment: Mapping[str, str], **options
     try:
         below = os.sched_param(parameter.sched_priority - 1)
         pid = os.posix_spawn(path, argv, environment, scheduler=(os.SCHED_RR, below), **options)
-        try:  # noqa: SIM105  contextlib costs the daemon 0.1 MB
-            os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
-        except ProcessLookupError:
-            pass  # it has ended already
+        _make_ordinary(pid)
     finally:
         os.sched_setscheduler(0, _REAL_TIME, parameter)
     return pid
+
+
+def _make_ordinary(pid: int) -> None:
+    """It first: what it starts from then on is ordinary anyway."""
+    try:
+        os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
+            started = file.read().split()
+    except (ProcessLookupError, FileNotFoundError):
+        return  # it has ended already
+    for child in started:
+        _make_ordinary(int(child))
 
 
 def _keep_to_ourselves() -> None:

@@ -292,8 +292,10 @@ def _share(path: str) -> None:
         os.chown(path, -1, gid)
         if (found.st_uid, found.st_gid) == (os.geteuid(), os.getegid()) and found.st_mode & 0o7777 == 0o750:
             os.chown(directory, -1, gid)
-    except PermissionError:
-        return  # neither root nor in the group
+    except OSError as error:
+        # neither root nor in the group; or in a namespace of users that has no such group
+        if error.errno not in (errno.EPERM, errno.EINVAL):
+            raise
 
 
 def _bind(listener: socket.socket, path: str) -> None:
