@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 STOPPED, STARTING, HELD, STOPPING, FAILED = range(5)
 
+# what looks wrong must look so in this many of the peer's statuses in a row
+PATIENCE = 2
 # a start that is still running when the group must go gets this long to end by itself
 RELEASE_GRACE_NS = 5 * SECOND
 FAILURE_MEMORY_NS = 600 * SECOND
@@ -149,6 +151,11 @@ class GroupMachine(Machine):
         if self.state in (STOPPING, STARTING):
             return "p"
         return "x" if self.failed_recently(now) else "-"
+
+    def nobodys(self, seems: bool) -> bool:
+        """One more status of the peer, in which nobody seems to claim it: has it looked so for long enough?"""
+        self.orphaned = self.orphaned + 1 if seems and not self.claimed and not self.moving else 0
+        return self.orphaned > PATIENCE
 
     @property
     def moving(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from heartbeat.core.actions import CRIT
 from heartbeat.core.bulletin import KEPT, LEAVING, UNSETTLED
-from heartbeat.core.group import HELD
+from heartbeat.core.group import HELD, PATIENCE
 from heartbeat.core.settings import SECOND
 
 TYPE_CHECKING = False
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from heartbeat.core.resources import Resources
     from heartbeat.core.timers import Timers
 
-# what looks wrong must look so in this many of the peer's statuses in a row
-PATIENCE = 2
 # who lets go waits this long for the other's word that it has told the neighbours
 YIELD_NS = SECOND
 
@@ -118,17 +116,10 @@ class Healing:
 
     def _adopt_orphans(self, seen: Bulletin) -> None:
         """Groups that neither node claims, with no hand-over under way, go to the preferred node."""
-        adopted: list[GroupMachine] = []
         busy = self._resources.handing_over() or self._resources.retiring
         unclaimed = [] if busy else self._resources.unclaimed(seen)
-        for machine in self._resources.groups.values():
-            mine = self._resources.mine(machine, seen)
-            if machine.claimed or machine.moving or machine not in unclaimed or not mine:
-                machine.orphaned = 0
-                continue
-            machine.orphaned += 1
-            if machine.orphaned > PATIENCE:
-                adopted.append(machine)
+        machines = self._resources.groups.values()
+        adopted = [m for m in machines if m.nobodys(m in unclaimed and self._resources.mine(m, seen))]
         if adopted:
             self._resources.claim(adopted, "nobody has them")
 

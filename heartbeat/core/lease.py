@@ -15,7 +15,7 @@ from __future__ import annotations
 from heartbeat.core.actions import CRIT, INFO, WARN, Hold
 from heartbeat.core.machine import Machine
 from heartbeat.core.peer import DEAD
-from heartbeat.core.settings import MILLISECOND
+from heartbeat.core.settings import MILLISECOND, NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ ORIGINAL_NS = 2500 * MILLISECOND
 # arrives there. At the shortest death times it would be most of a lease.
 SLACK_NS = 8 * MILLISECOND
 SLACK_PART = 4
-NEVER = 1 << 63
 
 
 class Lease(Machine):

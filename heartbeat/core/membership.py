@@ -14,7 +14,7 @@ from heartbeat.core.actions import CRIT, INFO, STATUS, WARN
 from heartbeat.core.machine import Machine
 from heartbeat.core.peer import ACTIVE, DEAD, INIT, QUARANTINED, STATUSES, UP, Link, Peer
 from heartbeat.core.sequence import Tracker
-from heartbeat.core.settings import MILLISECOND, SECOND
+from heartbeat.core.settings import MILLISECOND, NEVER, SECOND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ DT_MORE_NS = 35 * SECOND
 TRIGGERED_PART = 8
 # but what the other node may take is told so soon (and a frame's time, or what comes next would wait for it)
 SOON_NS = 20 * MILLISECOND
-NEVER = 1 << 63
 # sent at once to who asks, in a keepalive; recordings may ask without end, and who has not answered is not known
 ANSWERS_MOST = 8
 

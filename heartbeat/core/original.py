@@ -15,10 +15,9 @@ from __future__ import annotations
 
 from heartbeat.core import resources
 from heartbeat.core.actions import CRIT, INFO, URGENT, WARN
-from heartbeat.core.healing import PATIENCE
 from heartbeat.core.machine import Machine
 from heartbeat.core.peer import ACTIVE
-from heartbeat.core.settings import MILLISECOND, SECOND
+from heartbeat.core.settings import MILLISECOND, NEVER, SECOND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +46,6 @@ NAME_OF = {frozenset(members): name for name, members in SETS.items()}
 GREET_AGAIN_NS = 2 * SECOND
 # an answer takes it half a second at most, and 60 ms in the mean; what comes sooner was sent before it was asked
 ANSWER_LEAST_NS = 10 * MILLISECOND
-NEVER = 1 << 63
 
 
 class Original(Machine):
@@ -169,14 +167,7 @@ class Original(Machine):
             return
         held = self._resources
         idle = held.other.ready and held.state == resources.SETTLED and not held.handing_over()
-        orphans = []
-        for machine in held.groups.values():
-            if not idle or machine.claimed or machine.moving or held.other.claims(held.label(machine)):
-                machine.orphaned = 0
-                continue
-            machine.orphaned += 1
-            if machine.orphaned > PATIENCE:
-                orphans.append(machine)
+        orphans = [m for m in held.groups.values() if m.nobodys(idle and not held.other.claims(held.label(m)))]
         if orphans:
             held.claim(orphans, "nobody has them")
             self.report()

@@ -47,9 +47,8 @@ class Resources(Machine):
     }
 
     __slots__ = (
-        "_hand_over", "_healing", "_labels", "_on_claim", "_outbox", "_retiring",
-        "_timers", "ended", "failback", "groups", "handing_over", "membership", "on_change",
-        "other", "settings",
+        "_hand_over", "_healing", "_labels", "_local_labels", "_on_claim", "_outbox", "_retiring", "_timers", "ended",
+        "failback", "groups", "handing_over", "membership", "on_change", "other", "settings",
     )  # fmt: skip
 
     def __init__(
@@ -72,7 +71,7 @@ class Resources(Machine):
         self.failback = Failback(settings, outbox, timers, self, hand_over)
         self._retiring: list[GroupMachine] = []
         self.groups = {plan.key: self._machine(plan) for plan in settings.groups}
-        self._labels = {key: bulletin.label(key) for key in self.groups}
+        self._name()
 
     def _machine(self, plan: Group) -> GroupMachine:
         return group.GroupMachine(plan, self.settings, self._outbox, self._timers, self._changed, self._retry)
@@ -93,8 +92,13 @@ class Resources(Machine):
         key = machine.settings.key  # it may be one that a reload has removed
         return self._labels.get(key) or bulletin.label(key)
 
+    def _name(self) -> None:
+        """The groups are others now."""
+        self._labels = {key: bulletin.label(key) for key in self.groups}
+        self._local_labels = {self._labels[key] for key, machine in self.groups.items() if self.local(machine)}
+
     def _prefers_this(self, label: str) -> bool:
-        return any(each == label and self.local(self.groups[key]) for key, each in self._labels.items())
+        return label in self._local_labels
 
     def local(self, machine: GroupMachine) -> bool:
         return machine.settings.preferred == self.settings.node
@@ -311,7 +315,7 @@ class Resources(Machine):
         self.failback.reconfigure(settings)
         kept, removed = replan.replan(settings, self.groups, self._machine)
         self.groups = kept
-        self._labels = {key: bulletin.label(key) for key in kept}
+        self._name()
         for machine in removed:
             if machine.state in (group.STOPPED, group.FAILED):
                 machine.retire()

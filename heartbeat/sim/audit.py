@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 # What an agreed hand-over may overlap, three frame times besides. None: every group is released before it is taken.
 HAND_OVER_NS = 0
 HEALING_NS = SECOND
-NEVER_YET = -NEVER
 FRAMES = 3
 
 # Looks of the unhurried kind: everything that can grow is measured once in so many.
@@ -106,7 +105,7 @@ class Audit:
         self.gaps: list[Gap] = []
         self._double: dict[Resource, int] = {}  # address → since when two answer for it
         self._pauses: dict[Driver, int | None] = {}  # of those who ran while two answered: since when not
-        self._waited = NEVER_YET  # last instant at which the allowance waited for one of them
+        self._waited = -NEVER  # last instant at which the allowance waited for one of them
         self._answers_of: dict[Resource, Answer] = {}
         self._peer_dead = [False, False]
         self._wrong_since: int | None = None  # both say stable, and something is not
@@ -187,7 +186,7 @@ class Audit:
                 del self._double[resource]
         if not self._double:
             self._pauses.clear()
-            self._waited = NEVER_YET
+            self._waited = -NEVER
         elif now > self._allowed_until():
             self._fail_double()
 

@@ -25,6 +25,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from system.audit import Interval
+
 from heartbeat.demo.clock import INSTRUMENT, MILLISECOND, SECOND, now_ns, run_real_time
 from heartbeat.demo.observe import _address
 
@@ -38,19 +40,6 @@ _HEADER = struct.Struct("=IHHII")
 _IFADDRMSG = struct.pack("=BBBBI", socket.AF_INET, 0, 0, 0, 0)
 _ASK = _HEADER.pack(24, _RTM_GETADDR, _NLM_F_REQUEST | _NLM_F_DUMP, 0, 0) + _IFADDRMSG
 _REQUEST_LIMIT = 4096
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A time in which both kernels had an address, or neither."""
-
-    begin_ns: int
-    end_ns: int
-    address: str
-
-    @property
-    def ms(self) -> float:
-        return (self.end_ns - self.begin_ns) / MILLISECOND
 
 
 @dataclass(frozen=True)
