@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANNOUNCEMENTS_NS", "Agent", "AgentError", "InlineAgent", "SpawnedAgent", "alarm_command", "alarm_recipients",
-    "notices", "resolve", "take_notices",
+    "aside", "notices", "resolve", "take_notices",
 ]  # fmt: skip
 
 _NAME_CHARACTERS = 64
@@ -62,6 +62,11 @@ def notices() -> int:
 def take_notices() -> None:
     """Read what `notices` has; `restore` knows of it."""
     shared().changes()
+
+
+def aside(agent: InlineAgent) -> SpawnedAgent:
+    """The same in a process of its own: for what would take the daemon's time."""
+    return Builtin(agent.name, agent.arguments, detached=True)
 
 
 def resolve(

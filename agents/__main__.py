@@ -12,12 +12,17 @@ import sys
 import time
 
 from . import delay, mailto, resolve
+from .address import Address
 from .base import BAD_ARGUMENTS, NOT_RUNNING, SUCCESS, UNIMPLEMENTED, AgentError, InlineAgent
+from .redirect import redirect
 from .script import Builtin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+# the daemon's own: for one whose address is elsewhere now
+REDIRECT = "redirect"
 
 _USAGE = """\
 usage: python -m heartbeat.agents NAME [argument …] start|stop|status|monitor
@@ -33,11 +38,15 @@ def main(words: Sequence[str]) -> int:
         print(_USAGE, file=sys.stderr)
         return BAD_ARGUMENTS
     name, *arguments, verb = words
-    if verb not in ("start", "stop", "status", "monitor") and (name, verb) != ("MailTo", mailto.ALARM):
+    agent = resolve(name, arguments, config_dir="/nonexistent")
+    internal = {"MailTo": mailto.ALARM}.get(name, REDIRECT if isinstance(agent, Address) else "")
+    if verb not in ("start", "stop", "status", "monitor", internal):
         print(f"ERROR: {name} cannot {verb!r}\n{_USAGE}", file=sys.stderr)
         return UNIMPLEMENTED
-    agent = resolve(name, arguments, config_dir="/nonexistent")
     try:
+        if isinstance(agent, Address) and verb == REDIRECT:
+            redirect(agent)
+            return SUCCESS
         if isinstance(agent, InlineAgent):
             agent.validate()
             return _inline(agent, verb)

@@ -154,6 +154,11 @@ class Address(InlineAgent):
             self._target = target
         return self._target
 
+    @property
+    def interface(self) -> Interface:
+        """Where it belongs, as the network is now. AgentError."""
+        return self._locate()[0]
+
     def validate(self) -> None:
         _ = self.target
 

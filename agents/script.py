@@ -51,7 +51,8 @@ def says_running(output: str) -> bool:
 
 
 class Builtin(SpawnedAgent):
-    """One of ours in an interpreter of its own. No status step: MailTo and Delay hold nothing."""
+    """One of ours in an interpreter of its own. No status step: MailTo and Delay hold nothing, and an address is only
+    ever redirected so."""
 
     def __init__(self, name: str, arguments: Sequence[str], *, detached: bool) -> None:
         super().__init__(name, arguments)

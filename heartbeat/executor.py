@@ -16,6 +16,7 @@ from heartbeat.core.actions import (
     CRIT,
     ERROR,
     INFO,
+    REDIRECT,
     START,
     STATUS,
     STOP,
@@ -312,8 +313,11 @@ class Executor:
             code = 0 if action.verb == STOP else NOT_FOUND
             self._done(action.run, code, "no agent of this name was found")
         elif isinstance(agent, agents.InlineAgent):
-            self._run_inline(agent, action, now)
-        elif isinstance(agent, agents.SpawnedAgent) and action.verb != ANNOUNCE:
+            if action.verb == REDIRECT:
+                self._run_child(agents.aside(agent), action)
+            else:
+                self._run_inline(agent, action, now)
+        elif isinstance(agent, agents.SpawnedAgent) and action.verb not in (ANNOUNCE, REDIRECT):
             self._run_child(agent, action)
 
     def _done(self, run: int, code: int, detail: str) -> None:

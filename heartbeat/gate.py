@@ -9,8 +9,8 @@ Rules:
   route is touched. A slot is a number that stands for a group; its key in the set is a constant, so that a rule needs
   nothing from the packet.
 * Silence goes both ways: what asks for an address or is sent to it is dropped on ingress, and what would tell the
-  neighbours of it (ARP, neighbour discovery) on egress, where the kernel can do that. All addresses are watched on all
-  service interfaces: Linux answers on any of them for an address of another.
+  neighbours that it is here (ARP, neighbour discovery) on egress, where the kernel can do that. All addresses are
+  watched on all service interfaces: Linux answers on any of them for an address of another.
 * Who may renew: only who can send a frame of type ETHERTYPE on `lo`. That takes CAP_NET_RAW, which no local user has
   (a UDP port, even a privileged one, is free for others once the daemon is dead); and such a frame does nothing
   without the 128 bits of `token`, which are in the table and in RUN/lease.nft, for root alone to read. Nothing of it
@@ -30,6 +30,7 @@ import _socket
 import json
 import struct
 
+from heartbeat.agents.neighbour import ARP_OCTETS, ELSEWHERE
 from heartbeat.agents.netlink import HEADER, attribute, attributes
 
 TYPE_CHECKING = False
@@ -199,6 +200,8 @@ def _gate(plan: Plan) -> list[str]:
 def _leave(plan: Plan) -> list[str]:
     rules = []
     if four := _verdicts(plan, 4):
+        # where another has it, may be said
+        rules.append(f"meta protocol arp @nh,{8 * ARP_OCTETS},{8 * len(ELSEWHERE)} 0x{ELSEWHERE.hex()} return")
         rules.append(f"arp saddr ip vmap {four}")
     if six := _verdicts(plan, 16):
         raw = _verdicts(plan, 16, "raw")

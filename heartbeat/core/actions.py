@@ -15,7 +15,7 @@ DEBUG, INFO, NOTICE, WARN, ERROR, CRIT = range(6)
 SEVERITIES = ("debug", "info", "notice", "WARN", "ERROR", "CRIT")
 
 # RunAgent.verb
-START, STOP, ANNOUNCE = "start", "stop", "announce"
+START, STOP, ANNOUNCE, REDIRECT = "start", "stop", "announce", "redirect"
 
 
 class Transmit:
@@ -31,8 +31,8 @@ class Transmit:
 class RunAgent:
     """Run a resource agent. run: a number, never reused, answered by one `AgentExited`.
 
-    ANNOUNCE (tell the neighbours again; only addresses do anything) has run 0 and is not answered, nor is any run of
-    a notifier.
+    ANNOUNCE (tell the neighbours again) and REDIRECT (tell them who else answers for it now) have run 0 and are not
+    answered, and only addresses do anything; nor is any run of a notifier answered.
     """
 
     __slots__ = ("group", "resource", "run", "verb")

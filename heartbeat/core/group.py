@@ -12,7 +12,7 @@ noted and the release goes on.
 from __future__ import annotations
 
 from heartbeat.core import bulletin
-from heartbeat.core.actions import ANNOUNCE, CRIT, ERROR, INFO, START, STOP, WARN, KillAgent, Reboot
+from heartbeat.core.actions import ANNOUNCE, CRIT, ERROR, INFO, REDIRECT, START, STOP, WARN, KillAgent, Reboot
 from heartbeat.core.machine import Machine
 from heartbeat.core.settings import SECOND
 
@@ -135,9 +135,17 @@ class GroupMachine(Machine):
 
     def announce(self) -> None:
         """Tell the neighbours again who holds the group's addresses."""
+        self._tell(ANNOUNCE)
+
+    def redirect(self) -> None:
+        """Tell the neighbours who else answers for the group's addresses: this node is letting go, and the other, who
+        has them, doesn't know that anybody was misled."""
+        self._tell(REDIRECT)
+
+    def _tell(self, verb: str) -> None:
         for resource in self.up:
             if not resource.notifier:
-                self._outbox.run(self.settings.key, resource, ANNOUNCE, answered=False)
+                self._outbox.run(self.settings.key, resource, verb, answered=False)
 
     def failed_recently(self, now: int) -> bool:
         return self.failed_at is not None and now - self.failed_at < FAILURE_MEMORY_NS // self._policy.divisor

@@ -3,7 +3,8 @@
 It reports two sets of groups, as it sees them: `local`, those that prefer it, and `foreign`, those that prefer this
 node (message `resource`). It answers `starting` with its report, acquires its own when this node's report is stable,
 takes everything when this node dies or leaves, and gives nothing up unless it is asked. So whatever it reports is its
-own, and what this node has of that it lets go: an original that has found this node dead never asks.
+own, and what this node has of that it lets go: an original that has found this node dead never asks. It doesn't tell
+the neighbours again, either, that it has the addresses: this node does.
 
 Who was found dead and is heard again in the same generation makes it restart with all its resources. So this node never
 is: where it may have been found dead it begins a new generation, and introduces itself anew.
@@ -160,6 +161,8 @@ class Original(Machine):
         keys = " ".join(machine.settings.key for machine in taken)
         self._outbox.note(CRIT, f"{keys}: {peer.name} holds it too; letting go here")
         self._resources.disclaim(taken)
+        for machine in taken:
+            machine.redirect()
 
     def status(self) -> None:
         """A fresh status. Groups that neither has for some time are taken: it never takes them by itself."""

@@ -199,7 +199,10 @@ class Resources(Machine):
     def settle_beside(self, machines: list[GroupMachine]) -> None:
         """Beside an original, which has none of these."""
         self.enter(SETTLED)
-        self.disclaim([m for m in self.groups.values() if m.claimed and self.other.claims(self.label(m))])
+        taken = [m for m in self.groups.values() if m.claimed and self.other.claims(self.label(m))]
+        self.disclaim(taken)
+        for machine in taken:
+            machine.redirect()
         self.claim(machines, "the other node does not have them")
         self._outbox.note(INFO, f"settled; holding {self.describe_claims()}")
         self.on_change()

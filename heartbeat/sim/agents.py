@@ -9,7 +9,7 @@ Audited here: no agent is started twice at once, none while its stop is unfinish
 
 from __future__ import annotations
 
-from heartbeat.core.actions import ANNOUNCE, START, STOP
+from heartbeat.core.actions import ANNOUNCE, REDIRECT, START, STOP
 from heartbeat.core.settings import MILLISECOND
 from heartbeat.sim.options import ADDRESS_AGENTS
 
@@ -52,7 +52,7 @@ class Agents:
     def run(self, action: RunAgent) -> None:
         """RunAgent. Its `AgentExited` follows, later."""
         node, resource = self._node, action.resource
-        if action.verb == ANNOUNCE or resource.notifier:
+        if action.verb in (ANNOUNCE, REDIRECT) or resource.notifier:
             return
         node.note(f"{action.verb} {resource.word}")
         for other in self.running.values():

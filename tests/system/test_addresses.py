@@ -17,6 +17,7 @@ from heartbeat import agents
 from heartbeat.agents.address import Address, SendArp
 from heartbeat.agents.base import AgentError
 from heartbeat.agents.network import Network
+from heartbeat.agents.redirect import redirect
 from heartbeat.demo import namespaces
 
 pytestmark = [
@@ -683,6 +684,84 @@ def test_neighbours_that_knew_the_old_holder_learn_the_new_one(world, static, vi
         return [entry.get_attr("NDA_LLADDR") for entry in entries if entry.get_attr("NDA_DST") == virtual]
 
     until(lambda: known() == [NODE_MAC])
+
+
+@pytest.fixture
+def lan():
+    """(node, holder, client): the client knows both by a bridge of its own, `lan0`."""
+    with contextlib.ExitStack() as stack:
+        machines = []
+        for _ in range(3):
+            machines.append(Namespace())
+            stack.callback(machines[-1].close)
+        node, holder, client = machines
+        client.ip.link("add", ifname="lan0", kind="bridge")
+        client.ip.link("set", index=client.index("lan0"), state="up")
+        for number, (machine, mac) in enumerate(((node, NODE_MAC), (holder, PEER_MAC))):
+            cable(machine, "eth0", client, f"port{number}", mac, f"02:00:00:00:01:0{number}")
+            client.ip.link("set", index=client.index(f"port{number}"), master=client.index("lan0"))
+        yield node, holder, client
+
+
+def neighbour(machine, address):
+    """At which hardware address it believes it to be."""
+    entries = machine.ip.get_neighbours(family=socket.AF_INET6 if ":" in address else socket.AF_INET)
+    return [entry.get_attr("NDA_LLADDR") for entry in entries if entry.get_attr("NDA_DST") == address]
+
+
+@pytest.fixture(params=[("10.0.0.1/24", "10.0.0.254"), ("fd00::1/64", "fd00::fe")], ids=["IPv4", "IPv6"])
+def misled(request, lan):
+    """(address): the client believes it to be at the node, and nobody has it yet."""
+    static, virtual = request.param
+    for machine, number in zip(lan, "123", strict=True):
+        machine.set(static.replace("1/", f"{number}/"), "eth0" if machine.ip.link_lookup(ifname="eth0") else "lan0")
+    client = lan[2]
+    family = "ipv6" if ":" in virtual else "ipv4"
+    client.sysctl(f"{family}/neigh/lan0/locktime", 0)  # else an entry as young as this one is kept for a second
+    client.ip.neigh("add", dst=virtual, lladdr=NODE_MAC, ifindex=client.index("lan0"), state="reachable")
+    return virtual
+
+
+def test_who_was_misled_learns_who_else_answers(lan, misled):
+    node, holder, client = lan
+    holder.agent(misled).start()
+    with node.inside():
+        redirect(node.agent(misled))
+    assert neighbour(client, misled) == [PEER_MAC]
+
+
+def test_an_address_that_is_still_here_silently_is_no_reason_to_keep_quiet(lan, misled):
+    node, holder, client = lan
+    holder.agent(misled).start()
+    agent = node.agent(misled)
+    agent.start()
+    node.sysctl("ipv4/conf/eth0/arp_ignore", 8)  # answer for nothing
+    with node.inside():
+        redirect(agent)
+    assert neighbour(client, misled) == [PEER_MAC]
+
+
+def test_nobody_is_sent_to_where_nobody_answers(lan, misled):
+    node, _, client = lan
+    with node.inside():
+        if ":" in misled:
+            redirect(node.agent(misled))
+        else:
+            with pytest.raises(AgentError, match=r"nobody else answers for 10\.0\.0\.254"):
+                redirect(node.agent(misled))
+    assert neighbour(client, misled) == [NODE_MAC]
+
+
+def test_an_address_that_has_come_back_is_not_given_away(lan, misled):
+    """Whoever has it, too, would answer."""
+    node, holder, client = lan
+    holder.agent(misled).start()
+    agent = node.agent(misled)
+    statuses = [False, True]
+    agent.status = lambda: statuses.pop(0) if statuses else True
+    with node.inside():
+        redirect(agent)
+    assert (statuses, neighbour(client, misled)) == ([], [NODE_MAC])
 
 
 def test_sendarp_announces_without_setting(world, capture):

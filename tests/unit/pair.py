@@ -13,6 +13,7 @@ from _hbfast.auth import Authenticator
 from _hbfast.codec import Decoder, encode
 from heartbeat.core.actions import (
     ANNOUNCE,
+    REDIRECT,
     Alarm,
     Begin,
     Hold,
@@ -121,7 +122,7 @@ class Node:
 
     def _run(self, action, pending) -> None:
         word = action.resource.word
-        if action.verb == ANNOUNCE:
+        if action.verb in (ANNOUNCE, REDIRECT):
             return
         if (action.verb, word) in self.hanging:
             self.hung[action.run] = action

@@ -14,7 +14,7 @@ from heartbeat.agents import AgentError, InlineAgent, SpawnedAgent, resolve
 from heartbeat.agents.address import Target, parse_prefix
 from heartbeat.agents.delay import seconds
 from heartbeat.agents.mailto import parse
-from heartbeat.agents.neighbour import checksum, gratuitous_arp, neighbour_advertisement
+from heartbeat.agents.neighbour import arp_holder, arp_probe, checksum, gratuitous_arp, neighbour_advertisement
 from heartbeat.agents.netlink import attribute, attributes
 from heartbeat.agents.script import ocf_parameter_file, says_running
 
@@ -119,6 +119,42 @@ def test_packets_fit_other_links_than_ethernet():
     option = packet[64:]
     assert (len(option), option[:10]) == (16, bytes((2, 2)) + bytes(range(8))), "in units of eight octets, padded"
     assert int.from_bytes(packet[4:6]) == len(packet) - 40
+
+
+HOLDER = bytes.fromhex("020000000002")
+# RFC 826: Ethernet, IPv4, 6, 4, a reply; the sender's two addresses, and those of the one who asked with none
+REPLY = (
+    bytes.fromhex("0001 0800 06 04 0002") + HOLDER + bytes((10, 0, 0, 254)) + bytes.fromhex("020000000001") + bytes(4)
+)
+
+
+def test_a_probe_names_no_address_of_its_own():
+    """RFC 5227 §2.1.1."""
+    probe = arp_probe(bytes((10, 0, 0, 254)), bytes.fromhex("020000000001"), 1)
+    assert probe == bytes.fromhex("0001 0800 06 04 0001 020000000001 00000000 000000000000 0a0000fe")
+
+
+def test_the_holder_is_the_sender_of_a_reply():
+    assert arp_holder(REPLY, bytes((10, 0, 0, 254)), 1, 6) == HOLDER
+    assert arp_holder(REPLY + bytes(18), bytes((10, 0, 0, 254)), 1, 6) == HOLDER  # filled up to Ethernet's least
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"",
+        REPLY[:-1],
+        REPLY[:7] + b"\x01" + REPLY[8:],  # a question
+        REPLY[:5] + b"\x10" + REPLY[6:],  # longer addresses than there is room for
+        REPLY[:1] + b"\x18" + REPLY[2:],  # of another link
+        REPLY.replace(bytes((10, 0, 0, 254)), bytes((10, 0, 0, 253))),
+        REPLY.replace(HOLDER, b"\xff" * 6),
+        REPLY.replace(HOLDER, bytes.fromhex("0100 5e00 0001")),  # a group's
+        REPLY.replace(HOLDER, bytes(6)),
+    ],
+)
+def test_nothing_else_names_a_holder(packet):
+    assert arp_holder(packet, bytes((10, 0, 0, 254)), 1, 6) is None
 
 
 def test_attributes_survive_damage():

@@ -4,6 +4,7 @@ import pytest
 from original import OriginalNode
 from pair import CAESAR, JULIUS, SEED_GROUP, World, settings
 
+from heartbeat.core.actions import REDIRECT
 from heartbeat.core.events import Request
 from heartbeat.core.settings import FAILBACK_OFF, FAILBACK_ON, SECOND, Group, Resource
 
@@ -162,12 +163,15 @@ def test_a_cut_cable_makes_it_restart_nothing(mixed, ways):
     }[ways]  # fmt: skip
     mixed.run(12)
     mixed.cut = set()
+    doubly = set(mixed.ours.up) & set(mixed.theirs.up)
     mixed.double = set()
     mixed.run(2)
     mixed.double = set()
     mixed.run(40)
     assert mixed.theirs.healed == 0
     assert mixed.double == set()
+    # it holds on and doesn't tell the neighbours, who are told by ours; nobody is told of what it never took
+    assert {word for verb, word in mixed.ours.runs if verb == REDIRECT} >= doubly
     on = mixed.options["auto_failback"] == FAILBACK_ON
     if ways == "ours is deaf":
         assert set(mixed.held()) == set(PREFERRED)
