@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import sysconfig
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -17,7 +17,7 @@ class Program:
 
     name: str
     daemon: tuple[str, ...]
-    folders: dict[str, str]
+    folders: dict[str, str] = field(hash=False)
 
     def command(self, *words: str) -> list[str]:
         """One of its commands, as an operator types it."""

@@ -9,13 +9,14 @@ the state `start`; each step is an action (see `pair`) and the state in which it
 legacy ends as on does, and knows no planned moves.
 Where a step's end depends on which program its node runs (a daemon of the original that is killed leaves its addresses
 behind), `ours` has the end with ours: then it is judged by who answers, and not by what a dead daemon's kernel has.
+`mixed` has that of a mixed pair, where it is another: o there is the node of the original.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from interop.setting import DEADTIME_S
+from interop.setting import DEADTIME_S, Setting
 
 OFF = "--"
 NICE = ("on", "off")
@@ -25,19 +26,25 @@ AT_HOME = "jc"
 
 @dataclass(frozen=True)
 class Step:
-    """ours: (on, off) where the node of the action runs ours; least_s: earlier no end is believed; patience_s: after
+    """ours, mixed: (on, off), see above; least_s: earlier no end is believed; patience_s: after
     that, so long an end is waited for."""
 
     action: str
     on: str
     off: str
     ours: tuple[str, str] | None = None
+    mixed: tuple[str, str] | None = None
     least_s: float = 3.0
     # an original starts within fifteen seconds, and moves its groups within five
     patience_s: float = 25.0
 
-    def end(self, failback: str, ours: bool) -> str:
-        on, off = self.ours if ours and self.ours is not None else (self.on, self.off)
+    def end(self, failback: str, *, ours: bool, original: str = "") -> str:
+        """ours: does its node run ours? original: the letter of the original's node in a mixed pair."""
+        on, off = self.on, self.off
+        if ours and self.ours is not None:
+            on, off = self.ours
+        if original and self.mixed is not None:
+            on, off = (end.replace("o", original) for end in self.mixed)
         return off if failback == "off" else on
 
     @property
@@ -55,6 +62,10 @@ class Scenario:
     steps: tuple[Step, ...]
     failbacks: tuple[str, ...] = NICE
     media: int = 0
+
+    def suits(self, setting: Setting) -> bool:
+        """Can it be played with this setting?"""
+        return setting.failback in self.failbacks and len(setting.media) >= self.media
 
 
 def _planned(name: str, start: str, end: str) -> Scenario:
@@ -130,8 +141,8 @@ SCENARIOS = (
     ), ALWAYS),
     Scenario("all media are cut and healed", "jc", (
         Step("cut all", "++", "++", least_s=2 * DEADTIME_S),
-        # originals restart both: the death time, a second, a start, and ten seconds more
-        Step("heal", "jc", "jc", least_s=_DEATH_S, patience_s=45),
+        # originals restart both: the death time, a second, a start, and ten seconds more; ours lets go instead
+        Step("heal", "jc", "jc", mixed=("jc", "oo"), least_s=_DEATH_S, patience_s=45),
     )),
     # daemons that are killed
     Scenario("kill -9 of julius, started at once", "jc", (

@@ -46,9 +46,9 @@ def test_names_and_actions_are_what_they_should_be():
     steps = [step for each in SCENARIOS for step in each.steps]
     assert {step.action.split()[0] for step in steps} <= set(ACTIONS)
     for step in steps:
-        for state in (step.on, step.off, *(step.ours or ())):
+        for state in (step.on, step.off, *(step.ours or ()), *(step.mixed or ())):
             assert len(state) == 2
-            assert set(state) <= set("jc-+")
+            assert set(state) <= set("jc-+o" if state in (step.mixed or ()) else "jc-+")
     assert {failback for each in SCENARIOS for failback in each.failbacks} <= set(FAILBACKS)
 
 

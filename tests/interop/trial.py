@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from interop.pair import Pair, TroubleError
-from interop.program import OURS
+from interop.pair import LETTERS, Pair, TroubleError
+from interop.program import ORIGINAL, OURS
 from interop.scenarios import AT_HOME, NICE, OFF, WAYS, Scenario, Step
 from interop.setting import INITDEAD_S, NODES, Setting
 
@@ -87,14 +87,9 @@ class Trial:
         self._repeated = 0
         self._boots_in_vain = 0
 
-    def suits(self, scenario: Scenario) -> bool:
-        """Can it be played with this setting?"""
-        failback = self.setting.failback
-        return failback in scenario.failbacks and len(self.setting.media) >= scenario.media
-
     def play(self, scenarios: Iterable[Scenario]) -> Iterator[Outcome]:
         for scenario in scenarios:
-            if self.suits(scenario):
+            if scenario.suits(self.setting):
                 yield from self._scenario(scenario)
 
     def _scenario(self, scenario: Scenario) -> Iterator[Outcome]:
@@ -106,7 +101,7 @@ class Trial:
             if not outcome.right:
                 self._at = None
                 return
-            self._at = step.end(self.setting.failback, self._ours(step))
+            self._at = self._end(step)
         if self._at != OFF and not self.pair.both_run():
             self._at = None
 
@@ -149,6 +144,11 @@ class Trial:
                 return
         raise TroubleError(f"{WAYS[self._at, start]}, {ATTEMPTS} times, has ended in {got}")
 
+    def _end(self, step: Step) -> str:
+        originals = [LETTERS[name] for name, node in self.pair.nodes.items() if node.program is ORIGINAL]
+        original = originals[0] if len(originals) == 1 else ""
+        return step.end(self.setting.failback, ours=self._ours(step), original=original)
+
     def _ours(self, step: Step) -> bool:
         return step.node in NODES and self.pair.nodes[step.node].program is OURS
 
@@ -158,7 +158,7 @@ class Trial:
     def _step(self, scenario: Scenario, step: Step, trouble: str, sizes: dict[str, int]) -> Outcome:
         pair = self.pair
         ours = self._ours(step)
-        expected = self._cut(step.end(self.setting.failback, ours))
+        expected = self._cut(self._end(step))
         made = Outcome(self.setting, scenario.name, step.action, expected, time.strftime("%H:%M:%S"), trouble=trouble)
         made.repeated, self._repeated = self._repeated, 0
         start_ns = now_ns()
