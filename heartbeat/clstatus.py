@@ -1,8 +1,9 @@
 """`cl_status`, the original's question-and-answer command: same sub-commands, options, output and exit codes
 (protocol/behaviour.md §12.2), answered from the control socket.
 
-Its rules: one answer on stdout, errors on stderr in the log's form, five seconds in all. A question about a node that
-ha.cf does not name is a parameter error, one about a link that the node does not have is another error, as there.
+Its rules: one answer on stdout, letter for letter the original's; errors on stderr in words of its own, but as many
+lines and in the form that the original gives them, the log's or plain; five seconds in all. A question about a node
+that ha.cf does not name is a parameter error, one about a link that the node does not have is another error, as there.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from heartbeat.control import NotRunning, ask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 OK, FAILED, BAD_PARAMETER, TIMED_OUT, OTHER = 0, 1, 11, 12, 13
@@ -25,7 +26,10 @@ PROGRAM = "cl_status"
 TIMEOUT_S = 5.0
 # what hb_setweight and hb_setsite would change in clusters of another kind; here nothing depends on them
 NODE_WEIGHT = 100
-NODE_SITE = "default"
+NODE_SITE = ""
+# without a daemon; programs look for these words
+NO_SIGNON = "Cannot signon with heartbeat"
+NO_CONNECTION = "hb_api_signon: Can't initiate connection to heartbeat"
 
 HELP = """\
 usage: cl_status COMMAND [OPTION]... [ARGUMENT]...
@@ -50,12 +54,13 @@ options:
 
 
 class Failure(Exception):  # noqa: N818  not always an error: an answer may be `unset`
-    """A question without an answer: exit code, and lines for stderr."""
+    """A question without an answer: exit code, and lines for stderr, in the log's form unless plain."""
 
-    def __init__(self, code: int, *lines: str) -> None:
+    def __init__(self, code: int, *lines: str, plain: bool = False) -> None:
         super().__init__(*lines)
         self.code = code
         self.lines = lines
+        self.plain = plain
 
 
 class Daemon:
@@ -64,37 +69,52 @@ class Daemon:
     def __init__(self, path: str) -> None:
         self._path = path
         self._deadline_s = time.monotonic() + TIMEOUT_S
-        self._status: dict[str, Any] | None = None
+        self._answers: dict[str, dict[str, Any]] = {}
 
-    def _ask(self, request: str) -> Any:
-        left_s = self._deadline_s - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError
-        answer = ask(self._path, {"request": request}, left_s)
-        if not answer.get("ok"):
-            raise PermissionError(answer.get("error", "refused"))
-        return answer[request]
+    def _ask(self, request: str) -> dict[str, Any]:
+        if request not in self._answers:
+            left_s = self._deadline_s - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            answer = ask(self._path, {"request": request}, left_s)
+            if not answer.get("ok"):
+                raise PermissionError(answer.get("error", "refused"))
+            self._answers[request] = answer
+        return self._answers[request]
 
     def status(self) -> dict[str, Any]:
         """The object of `status --json`."""
-        if self._status is None:
-            self._status = self._ask("status")
-        return self._status
+        status: dict[str, Any] = self._ask("status")["status"]
+        return status
 
     def parameters(self) -> dict[str, str]:
         """Directive of ha.cf → value, for those that the original records."""
-        return {name: str(value) for name, value in self._ask("parameters").items()}
+        return {name: str(value) for name, value in self._ask("parameters")["parameters"].items()}
 
     def node(self, name: str) -> dict[str, Any]:
         """What is known of a node."""
         found = self.status()["nodes"].get(name.lower())
         if found is None:
-            raise Failure(BAD_PARAMETER, f"there is no node {name} in this cluster")
+            raise Failure(BAD_PARAMETER, f"Error. There is no node {name} in this cluster", plain=True)
         return dict(found)
+
+    def links(self, name: str) -> dict[str, str]:
+        """Link → up or dead, the last of ha.cf first, as the original has them. What shares an interface is one link
+        there, and its own link is up where it hears itself."""
+        links = self.node(name)["links"]
+        own = name.lower() == self.status()["node"]
+        loops = self._ask("parameters").get("loops", ()) if own else ()
+        merged: dict[str, str] = {}
+        for medium, state in reversed(links.items()):
+            up = state == "up" and (not own or medium in loops)
+            link = medium.partition("#")[0]
+            merged[link] = "up" if up or merged.get(link) == "up" else "dead"
+        return merged
 
 
 class Question:
-    """A sub-command's arguments. human, more, kind: the options -m, -v, and `ping` or `normal` of -p and -n."""
+    """A sub-command's arguments. human, more, kind: the options -m, -v, and `ping` or `normal` of -p and -n; parameter:
+    that of hbparameter's -p, None without."""
 
     __slots__ = ("human", "kind", "more", "parameter", "words")
 
@@ -102,7 +122,7 @@ class Question:
         self.human = False
         self.more = False
         self.kind = ""
-        self.parameter = ""
+        self.parameter: str | None = None
         self.words: list[str] = []
 
     def say(self, plain: str, sentence: str) -> None:
@@ -110,29 +130,46 @@ class Question:
 
 
 def _question(name: str, argv: list[str]) -> Question:
-    """Take the command line of sub-command `name` apart. Options may stand together (-mv) and anywhere."""
+    """Take the command line of sub-command `name` apart, as getopt does: options may stand together (-mv) and anywhere.
+    Words too many are nobody's, as with the original."""
     question = Question()
     words = iter(argv)
     for word in words:
-        if len(word) < 2 or not word.startswith("-"):
+        if word == "--":
+            question.words.extend(words)
+        elif len(word) < 2 or not word.startswith("-"):
             question.words.append(word)
-            continue
-        for position, letter in enumerate(word[1:], 2):
-            if letter == "m":
-                question.human = True
-            elif letter == "v":
-                question.more = True
-            elif letter == "p" and name == "hbparameter":
-                question.parameter = word[position:] or next(words, "")
-                break
-            elif letter in "np" and name == "listnodes":
-                question.kind = "ping" if letter == "p" else "normal"
-            else:
-                raise Failure(BAD_PARAMETER, f"{name} has no option -{letter}")
-    least, most = COMMANDS[name][1:]
-    if not least <= len(question.words) <= most:
-        raise Failure(BAD_PARAMETER, f"{name} takes {COUNTS[least, most]}")
+        else:
+            _options(name, word[1:], words, question)
+    least = COMMANDS[name][1]
+    if len(question.words) < least:
+        raise Failure(BAD_PARAMETER, f"Not enough parameters: {name} takes {COUNTS[least]}", plain=True)
     return question
+
+
+def _options(name: str, letters: str, words: Iterator[str], question: Question) -> None:
+    known = COMMANDS[name][2]
+    for position, letter in enumerate(letters, 1):
+        if letter not in known:
+            _bad_option(name, f"invalid option -- '{letter}'")
+        elif letter == "m":
+            question.human = True
+        elif letter == "v":
+            question.more = True
+        elif name == "listnodes":
+            question.kind = "ping" if letter == "p" else "normal"
+        else:
+            question.parameter = letters[position:] or next(words, None)
+            if question.parameter is None:
+                _bad_option(name, f"option requires an argument -- '{letter}'")
+            return
+
+
+def _bad_option(name: str, what: str) -> None:
+    """The C library says it, and then cl_status; but hbstatus answers all the same."""
+    print(f"{name}: {what}", file=sys.stderr, flush=True)
+    if name != "hbstatus":
+        raise Failure(BAD_PARAMETER, f"{name} does not take this option")
 
 
 def _type_of(node: dict[str, Any]) -> str:
@@ -141,9 +178,11 @@ def _type_of(node: dict[str, Any]) -> str:
 
 def _hbstatus(daemon: Daemon, question: Question) -> int:
     try:
-        status = daemon.status()
+        daemon.status()
     except (NotRunning, ConnectionError):
         print("Heartbeat is stopped on this machine.")
+        if question.more:
+            print(f"({NO_CONNECTION})")
         return FAILED
     except PermissionError:
         print("Heartbeat seems to run on this machine, but refuses to answer.")
@@ -153,25 +192,16 @@ def _hbstatus(daemon: Daemon, question: Question) -> int:
         return OK
     from heartbeat import __version__  # noqa: PLC0415
 
-    if question.human:
-        print(f"Heartbeat version {__version__} is running on this machine.")
-        print("Resources are managed by haresources.")
-    else:
-        print(f'version:\t{__version__}\nmanaged by:\t"haresources"')
-    _print_nodes(status, question)
-    return OK
+    question.say(f"version:\t{__version__}", f"Heartbeat version {__version__}")
+    question.say('managed by:\t"haresources"', 'Resources controlled by "haresources"')
+    return _listnodes(daemon, question)
 
 
 def _listnodes(daemon: Daemon, question: Question) -> int:
-    _print_nodes(daemon.status(), question)
-    return OK
-
-
-def _print_nodes(status: dict[str, Any], question: Question) -> None:
     if question.human:
-        print({"": "The nodes of this cluster:", "ping": "Ping nodes:", "normal": "Normal nodes:"}[question.kind])
+        print("The nodes are as follow:")
     # the last of ha.cf first, as the original has it
-    for name, node in reversed(status["nodes"].items()):
+    for name, node in reversed(daemon.status()["nodes"].items()):
         kind = _type_of(node)
         if question.kind not in ("", kind):
             continue
@@ -179,69 +209,71 @@ def _print_nodes(status: dict[str, Any], question: Question) -> None:
             print(name)
             continue
         print(f"\n{name}\t{node['status']}\t(nodetype: {kind})")
-        for link, state in node["links"].items():
-            print(f"\t{link}\t{state}")
+        _print_links(daemon.links(name), question)
+    return OK
+
+
+def _print_links(links: dict[str, str], question: Question) -> None:
+    if question.human:
+        print("\tthis node has the following heartbeat links:")
+    for link, state in links.items():
+        print(f"\t{link}\t{state}" if question.more else f"\t{link}")
 
 
 def _nodestatus(daemon: Daemon, question: Question) -> int:
     status = daemon.node(question.words[0])["status"]
-    question.say(status, f"The status of node {question.words[0]} is {status}.")
+    question.say(status, f"The cluster node {question.words[0]} is {status}")
     return OK if status in ("active", "up", "ping") else FAILED
 
 
 def _nodetype(daemon: Daemon, question: Question) -> int:
     kind = _type_of(daemon.node(question.words[0]))
-    question.say(kind, f"Node {question.words[0]} is a {kind} node.")
+    question.say(kind, f"The node {question.words[0]}'s type: {kind}")
     return OK
 
 
 def _nodeweight(daemon: Daemon, question: Question) -> int:
     daemon.node(question.words[0])
-    question.say(str(NODE_WEIGHT), f"The weight of node {question.words[0]} is {NODE_WEIGHT}.")
+    question.say(str(NODE_WEIGHT), f"The weight of the cluster node {question.words[0]} is {NODE_WEIGHT}")
     return OK
 
 
 def _nodesite(daemon: Daemon, question: Question) -> int:
     daemon.node(question.words[0])
-    question.say(NODE_SITE, f"The site of node {question.words[0]} is {NODE_SITE}.")
+    question.say(NODE_SITE, f"The site of the cluster node {question.words[0]} is {NODE_SITE}")
     return OK
 
 
-def _links(daemon: Daemon, name: str) -> dict[str, str]:
+def _links(daemon: Daemon, name: str, what: str) -> dict[str, str]:
     try:
-        return dict(daemon.node(name)["links"])
-    except Failure as failure:
-        raise Failure(OTHER, *failure.lines) from None
+        return daemon.links(name)
+    except Failure:
+        raise Failure(OTHER, f"Cannot get {what}", f"REASON: there is no node {name} in this cluster") from None
 
 
 def _listhblinks(daemon: Daemon, question: Question) -> int:
-    links = _links(daemon, question.words[0])
-    if question.human:
-        print(f"Heartbeat links of node {question.words[0]}:")
-    for link, state in links.items():
-        print(f"\t{link}\t{state}" if question.more else f"\t{link}")
+    _print_links(_links(daemon, question.words[0], "heartbeat links"), question)
     return OK
 
 
 def _hblinkstatus(daemon: Daemon, question: Question) -> int:
-    name, link = question.words
-    state = _links(daemon, name).get(link)
+    name, link = question.words[:2]
+    state = _links(daemon, name, "heartbeat link status").get(link)
     if state is None:
-        raise Failure(OTHER, f"node {name} has no link {link}")
-    question.say(state, f"The link {link} to node {name} is {state}.")
+        raise Failure(OTHER, "Cannot get heartbeat link status", f"REASON: node {name} has no link {link}")
+    question.say(state, f"The node {name}'s heartbeat link {link} is {state}")
     return OK if state == "up" else FAILED
 
 
 def _clientstatus(daemon: Daemon, question: Question) -> int:
-    """No program registers with this daemon, so each client is offline on each node."""
+    """No program registers with this daemon, so each client is offline on each node. A time-out that is no number is
+    none, as there: then no answer is in time."""
     name, client = question.words[:2]
-    if len(question.words) > 2 and not question.words[2].isdigit():
-        raise Failure(BAD_PARAMETER, f"{question.words[2]} is no time-out in milliseconds")
-    try:
-        daemon.node(name)
-    except Failure as failure:
-        raise Failure(OTHER, *failure.lines) from None
-    question.say("offline", f"Client {client} on node {name} is offline.")
+    given = question.words[2] if len(question.words) > 2 else "500"
+    hurried = not given.isascii() or not given.isdigit() or int(given) == 0
+    if hurried or name.lower() not in daemon.status()["nodes"]:
+        raise Failure(OTHER, f"Cannot get heartbeat client {client}'s status", "REASON: No timely response.")
+    print("offline")
     return FAILED
 
 
@@ -254,69 +286,70 @@ def _rscstatus(daemon: Daemon, question: Question) -> int:
 
 def _hbparameter(daemon: Daemon, question: Question) -> int:
     name = question.parameter
-    if not name:
-        raise Failure(BAD_PARAMETER, "hbparameter needs the name of a directive: -p NAME")
+    if name is None:
+        raise Failure(BAD_PARAMETER, "parameter name required: -p NAME")
     value = daemon.parameters().get(name)
     if value is None:
-        raise Failure(FAILED, f"the parameter {name} is not set")
-    question.say(value, f"The value of {name} is {value}.")
+        raise Failure(FAILED, f"Cannot get parameter {name}'s value", f"REASON: {name or 'nothing'} is not set")
+    question.say(value, f"Heartbeat parameter {name}'s value: {value}")
     return OK
 
 
-# sub-command → who answers it, fewest and most arguments
-COMMANDS: dict[str, tuple[Callable[[Daemon, Question], int], int, int]] = {
-    "hbstatus": (_hbstatus, 0, 0),
-    "listnodes": (_listnodes, 0, 0),
-    "nodestatus": (_nodestatus, 1, 1),
-    "nodetype": (_nodetype, 1, 1),
-    "nodeweight": (_nodeweight, 1, 1),
-    "nodesite": (_nodesite, 1, 1),
-    "listhblinks": (_listhblinks, 1, 1),
-    "hblinkstatus": (_hblinkstatus, 2, 2),
-    "clientstatus": (_clientstatus, 2, 3),
-    "rscstatus": (_rscstatus, 0, 0),
-    "hbparameter": (_hbparameter, 0, 0),
+# sub-command → who answers it, fewest arguments, options
+COMMANDS: dict[str, tuple[Callable[[Daemon, Question], int], int, str]] = {
+    "hbstatus": (_hbstatus, 0, "mv"),
+    "listnodes": (_listnodes, 0, "mnpv"),
+    "nodestatus": (_nodestatus, 1, "m"),
+    "nodetype": (_nodetype, 1, "m"),
+    "nodeweight": (_nodeweight, 1, "m"),
+    "nodesite": (_nodesite, 1, "m"),
+    "listhblinks": (_listhblinks, 1, "mv"),
+    "hblinkstatus": (_hblinkstatus, 2, "m"),
+    "clientstatus": (_clientstatus, 2, "m"),
+    "rscstatus": (_rscstatus, 0, "m"),
+    "hbparameter": (_hbparameter, 0, "mp"),
 }
-COUNTS = {
-    (0, 0): "no arguments",
-    (1, 1): "the name of a node",
-    (2, 2): "a node and a link",
-    (2, 3): "a node, a client and perhaps a time-out in milliseconds",
-}
+COUNTS = {1: "the name of a node", 2: "a node, and a link or a client"}
 
 
 def run(path: str, argv: list[str]) -> int:
     """Answer one question. path: the control socket. The exit code of behaviour.md §12.2."""
-    if not argv or argv[0] in ("-h", "--help"):
+    if not argv or argv[0] == "-h":
         sys.stdout.write(HELP)
         return OK
     name, rest = argv[0], argv[1:]
     if name not in COMMANDS:
-        return parameter_error(f"unknown command: {name}")
+        return parameter_error(f"{name}: invalid sub-command; cl_status -h lists them")
     try:
-        code = COMMANDS[name][0](Daemon(path), _question(name, rest))
+        daemon = Daemon(path)
+        if name != "hbstatus":
+            daemon.status()  # without a daemon nobody looks at the rest of the line
+        code = COMMANDS[name][0](daemon, _question(name, rest))
         sys.stdout.flush()
         return code
     except Failure as failure:
-        return _fail(failure.code, *failure.lines)
+        return _fail(failure.code, *failure.lines, plain=failure.plain)
     except TimeoutError:
         return _fail(TIMED_OUT, "the heartbeat daemon does not answer in time")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has gone, and so has what we would flush
         return FAILED
-    except NotRunning as error:
-        return _fail(FAILED, "cannot reach the heartbeat daemon", str(error))
+    except NotRunning:
+        return _fail(FAILED, NO_SIGNON, f"REASON: {NO_CONNECTION}")
     except OSError as error:
-        return _fail(FAILED, "the heartbeat daemon refuses to answer", error.strerror or str(error))
+        return _fail(FAILED, NO_SIGNON, f"REASON: {error.strerror or error}")
 
 
 def parameter_error(text: str) -> int:
     return _fail(BAD_PARAMETER, text)
 
 
-def _fail(code: int, *lines: str) -> int:
-    from heartbeat.log import emergency  # noqa: PLC0415
+def _fail(code: int, *lines: str, plain: bool = False) -> int:
+    from heartbeat.log import emergency, printable  # noqa: PLC0415
 
     for line in lines:
-        emergency(PROGRAM, line)
+        if plain:
+            print(printable(line), file=sys.stderr)
+        else:
+            emergency(PROGRAM, line)
     return code

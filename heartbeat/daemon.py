@@ -244,7 +244,8 @@ class _Daemon:
         if verb == "status":
             self._control.reply(number, {"ok": True, "status": self._status()})
         elif verb == "parameters":
-            self._control.reply(number, {"ok": True, "parameters": self._config.parameters})
+            loops = [medium.name for medium in self._config.media if medium.loops]
+            self._control.reply(number, {"ok": True, "parameters": self._config.parameters, "loops": loops})
         elif verb == "reload":
             errors = self._reload()
             self._control.reply(number, {"ok": True} if not errors else {"ok": False, "error": "\n".join(errors)})

@@ -24,6 +24,7 @@ from heartbeat.core.actions import (
     Alarm,
     Begin,
     Hold,
+    Hook,
     KillAgent,
     Note,
     Reboot,
@@ -35,6 +36,7 @@ from heartbeat.core.actions import (
 )
 from heartbeat.core.events import AgentExited
 from heartbeat.held import HeldGroups, LastSign
+from heartbeat.hooks import Hooks
 from heartbeat.lease import Lease
 from heartbeat.peers import GenerationMemory, PeerMemory
 
@@ -92,6 +94,7 @@ class Executor:
         kept_in = run_dir if config.generation_method == "time" else state_dir
         self.generation = GenerationMemory(f"{kept_in}/hb_generation", loop)
         self._alarms = Alarms(loop)
+        self._hooks = Hooks(loop)
         self.lease = Lease(run_dir, loop, self._sign, self._run_program, self._extend)
         # runs whose `status` is asked first: what to do when it has answered
         self._asking: dict[int, tuple[RunAgent, SpawnedAgent]] = {}
@@ -107,6 +110,7 @@ class Executor:
             Remember: self._remember,  # type: ignore[dict-item]
             Begin: self._begin,  # type: ignore[dict-item]
             Alarm: self._alarm,  # type: ignore[dict-item]
+            Hook: self._hook,  # type: ignore[dict-item]
         }
         self.configure(config)
         loop.poller.add(agents.notices(), self._addresses_changed)
@@ -137,6 +141,7 @@ class Executor:
             self._agents.setdefault(resource, agent)
         mailing = {**self._environment, "HA_mailserver": config.mailserver}
         self._alarms.configure(config.groups, mailing, config.divisor)
+        self._hooks.configure(config.directory, self._environment, config.divisor)
         self._settings = config.settings(bytes(16))
         self._guard()
 
@@ -283,6 +288,9 @@ class Executor:
     def _alarm(self, action: Alarm, now: int) -> None:
         self._alarms.sound(action.text)
 
+    def _hook(self, action: Hook, now: int) -> None:
+        self._hooks.run(action)
+
     def _reply(self, action: Reply, now: int) -> None:
         if self.control is not None:
             answer = {"ok": True, "text": action.text} if action.ok else {"ok": False, "error": action.text}
@@ -421,6 +429,7 @@ class Executor:
     def close(self) -> None:
         self.lease.close(clean=self.stopped)
         self._alarms.close()
+        self._hooks.close()
         self._children.close()
         self.generation.close()
         self.memory.close()  # last: it may wait for the disk

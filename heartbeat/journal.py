@@ -69,7 +69,7 @@ _LETTERS = {
     kind: letter
     for letter, name in (
         ("T", "Transmit"), ("R", "RunAgent"), ("K", "KillAgent"), ("H", "Hold"), ("M", "Remember"), ("G", "Begin"),
-        ("A", "Alarm"), ("Y", "Reply"), ("N", "Note"), ("S", "Stop"), ("B", "Reboot"),
+        ("A", "Alarm"), ("C", "Hook"), ("Y", "Reply"), ("N", "Note"), ("S", "Stop"), ("B", "Reboot"),
     )
     if (kind := getattr(action_module, name, None)) is not None
 }  # fmt: skip

@@ -5,8 +5,9 @@ no constructor and no function, so a file from a stranger can describe a nonsens
 do anything. Only classes of the core can be named, and methods that they have.
 
     table    [{class: [attribute…]}, object…]; the first object is the one that was asked for
-    object   [class, value…]  ["list", value…]  ["dict", key, value, …]  ["set", value…]  ["deque", limit, value…]
-             ["Message", medium, frame, strong]  ["TimerWheel", capacity, now, key, instant, …]
+    object   [class, value…]  ["list", value…]  ["dict", key, value, …]  ["set", value…]  ["frozenset", value…]
+             ["deque", limit, value…]  ["Message", medium, frame, strong]
+             ["TimerWheel", capacity, now, key, instant, …]
     value    number, text, true, false, null, [number] an object, ["b", octets], ["t", value…] a tuple, ["c", class],
              ["m", number, name] an object's method
 
@@ -137,8 +138,8 @@ class _Freezer:
             return ["list", *thing] if PLAIN.issuperset(map(type, thing)) else ["list", *self._values(thing)]
         if isinstance(thing, dict):
             return ["dict", *self._values(each for pair in thing.items() for each in pair)]
-        if isinstance(thing, set):
-            return ["set", *sorted(self._values(thing), key=repr)]
+        if isinstance(thing, (set, frozenset)):
+            return [type(thing).__name__, *sorted(self._values(thing), key=repr)]
         if isinstance(thing, deque):
             return ["deque", thing.maxlen, *self._values(thing)]
         if isinstance(thing, TimerWheel):
@@ -200,6 +201,8 @@ class _Thawer:
     def _shell(self, name: str, *rest: Any) -> object:
         if name in ("list", "dict", "set"):
             return {"list": list, "dict": dict, "set": set}[name]()
+        if name == "frozenset":
+            return frozenset(_plain(rest))
         if name == "deque":
             return deque(maxlen=rest[0])
         if name == "Message":
@@ -254,6 +257,14 @@ class _Thawer:
         elif isinstance(thing, dict):
             values = list(map(self._value, entry[1:]))
             thing.update(zip(values[::2], values[1::2], strict=True))
+
+
+def _plain(values: Iterable[Any]) -> list[Any]:
+    """Of what can't be filled later. ValueError where it would have to be."""
+    found = list(values)
+    if not PLAIN.issuperset(map(type, found)):
+        raise ValueError("more than words and numbers in what never changes")
+    return found
 
 
 def _attributes(name: str, listed: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from heartbeat.config import environment, hacf, haresources, machine, media
+from heartbeat.config import environment, hacf, haresources, machine, media, scripts
 from heartbeat.config.authkeys import Keys, check_access
 from heartbeat.config.directives import TABLE
 from heartbeat.config.lines import LINE_MAX, read, text_lines
@@ -65,6 +65,9 @@ def load(
     config.warnings = tuple(text for problems in files for text in problems.warnings())
     if errors:
         raise ConfigError(errors, config.warnings)
+    if machine:
+        config.hooks, warnings = scripts.find(config.directory)
+        config.warnings += tuple(warnings)
     environment.complete(config, reader.computed())
     return config
 

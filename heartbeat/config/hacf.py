@@ -152,6 +152,8 @@ class Reader:
         one port the kernel would hand the peer's messages to either. Number what shares an interface."""
         if len(self.to_self) < len(self.media):
             self.media = [medium for medium in self.media if medium not in self.to_self]
+        for medium in self.media:
+            medium.loop |= any((each.type, each.device) == (medium.type, medium.device) for each in self.to_self)
         seen: dict[str, int] = {}
         for medium in self.media:
             count = seen[medium.device] = seen.get(medium.device, 0) + 1

@@ -29,8 +29,9 @@ class MediumConfig:
     host: as written (ucast: name or address; mcast: the group). address: its numeric IPv4 form, "" where it could not
     be resolved; broadcast addresses are looked up when the medium opens.
     sources: the addresses that a UDP medium hears, none for whoever sends; sources_strict: never any other.
-    ttl, loop: mcast. baud: serial; rate_bits_per_s: what the line carries in real time, baud times the divisor; 0 for
-    others. frame_format: what is written; both formats are understood on every medium (protocol/wire.md §3.2).
+    ttl: mcast. loop: mcast; of ucast, whether ha.cf names an address of this machine there, too.
+    baud: serial; rate_bits_per_s: what the line carries in real time, baud times the divisor; 0 for others.
+    frame_format: what is written; both formats are understood on every medium (protocol/wire.md §3.2).
     """
 
     __slots__ = (
@@ -69,6 +70,11 @@ class MediumConfig:
     def frame_ns(self, octets: int) -> int:
         """What so many octets take on a serial line; 0 for others."""
         return octets * BITS_PER_OCTET * SECOND // self.rate_bits_per_s if self.rate_bits_per_s else 0
+
+    @property
+    def loops(self) -> bool:
+        """An original hears its own messages on it, and counts its own link as up."""
+        return self.loop or self.type == "bcast"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MediumConfig) and _values(self, MEDIUM_COMPARED) == _values(other, MEDIUM_COMPARED)
@@ -117,16 +123,17 @@ class Config:
     nodes: ha.cf's order. environment: HA_* and OCF_ROOT for children, names to values, the operator's `env` lines
     included. parameters: the recorded directives as written, for `cl_status hbparameter`. env: the `env` lines alone.
     apiauth: client name to (uids, gids) as written. udp_sources: learn, any, or addresses divided by blanks.
+    hooks: the scripts in rc.d that are to run (scripts.py).
     exposed: what keeps the keys from protecting anything, for as long as it does; a subset of the warnings.
     """
 
     __slots__ = (
         "apiauth", "authkeys_permissions", "auto_failback", "builtin_agents", "cluster", "coredumps", "deadtime_ms",
         "debug", "debugfile", "directory", "divisor", "env", "environment", "exposed", "failback_delay_ms",
-        "generation_method", "groups", "hopfudge", "initdead_ms", "keepalive_ms", "keys", "log_badpack", "logfacility",
-        "logfile", "mailserver", "max_rexmit_delay_ms", "media", "message_format", "node", "nodes", "outbound",
-        "parameters", "realtime", "reboot_on_stop_failure", "respawn", "rtprio", "strong_auth", "syslogmsgfmt",
-        "udp_sources", "use_logd", "uuid_from", "warnings", "warntime_ms",
+        "generation_method", "groups", "hooks", "hopfudge", "initdead_ms", "keepalive_ms", "keys", "log_badpack",
+        "logfacility", "logfile", "mailserver", "max_rexmit_delay_ms", "media", "message_format", "node", "nodes",
+        "outbound", "parameters", "realtime", "reboot_on_stop_failure", "respawn", "rtprio", "strong_auth",
+        "syslogmsgfmt", "udp_sources", "use_logd", "uuid_from", "warnings", "warntime_ms",
     )  # fmt: skip
 
     def __init__(self, directory: str, *, divisor: int = 1) -> None:
@@ -169,6 +176,7 @@ class Config:
         self.coredumps = False
         self.respawn: tuple[Respawn, ...] = ()
         self.apiauth: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        self.hooks: frozenset[str] = frozenset()
         self.env: dict[str, str] = {}
         self.environment: dict[str, str] = {}
         self.parameters: dict[str, str] = {}
@@ -202,6 +210,7 @@ class Config:
             strong_required=self.strong_auth == "required",
             resources_digest=self.resources_digest(),
             timing_digest=self.timing_digest(),
+            hooks=self.hooks,
             divisor=self.divisor,
         )
 
@@ -263,7 +272,7 @@ class Config:
         )
 
 
-NOT_COMPARED = ("directory", "divisor", "environment", "exposed", "groups", "parameters", "warnings")
+NOT_COMPARED = ("directory", "divisor", "environment", "exposed", "groups", "hooks", "parameters", "warnings")
 CONFIG_COMPARED = tuple(slot for slot in Config.__slots__ if slot not in NOT_COMPARED)
 
 

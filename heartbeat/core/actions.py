@@ -98,6 +98,17 @@ class Alarm:
         self.text = text
 
 
+class Hook:
+    """Run the operator's script of this name in rc.d, when those before it have ended. fields: name and value of what
+    it is told; nothing of it came over the wire unseen (hooks.py)."""
+
+    __slots__ = ("fields", "name")
+
+    def __init__(self, name: str, fields: tuple[tuple[str, str], ...]) -> None:
+        self.name = name
+        self.fields = fields
+
+
 class Reply:
     """Answer a `Request`. text: for the operator, one line."""
 
@@ -134,4 +145,4 @@ class Reboot:
         self.reason = reason
 
 
-Action = Transmit | RunAgent | KillAgent | Hold | Remember | Begin | Alarm | Reply | Note | Stop | Reboot
+Action = Transmit | RunAgent | KillAgent | Hold | Remember | Begin | Alarm | Hook | Reply | Note | Stop | Reboot

@@ -111,7 +111,8 @@ class Cluster:
         }
         self._kinds = {
             "ask_resources": self._standby.ask_resources, "hb_takeover": self._standby.hb_takeover,
-            "starting": self._original.starting, "resource": self._original.resource, "reqnodes": self._reqnodes,
+            "starting": self._original.starting, "resource": self._original.resource,
+            "reqnodes": self._original.reqnodes, "query-cstatus": self._original.query_cstatus,
         }  # fmt: skip
 
     def handle(self, event: Event, now: int) -> list[Action]:
@@ -250,10 +251,6 @@ class Cluster:
             return
         elif kind in self._kinds:
             self._kinds[kind](peer, message)
-
-    def _reqnodes(self, peer: Peer, message: Message) -> None:
-        names = " ".join([*self.settings.nodes, ""]).encode()
-        self._outbox.send("repnodes", [("nodelist", names), ("delnodelist", b" ")], to=peer.name)
 
     # --- what the machines tell each other
 

@@ -66,6 +66,7 @@ class Membership:
         self.peers: dict[str, Peer] = {}
         self.silent = False  # this node has said that it leaves: no status may follow
         self._outbox = outbox
+        outbox.hooks.local = self.local
         self._timers = timers
         self._on_death = on_death
         self._on_beat = on_beat
@@ -178,6 +179,7 @@ class Membership:
         if link.state == 0:
             link.enter(1)
             self._outbox.note(INFO, f"link {peer.name}:{medium} up")
+            self._outbox.hooks.link(peer, medium, "up")
 
     def link_dead(self, peer: Peer, medium: str) -> None:
         link = peer.links[medium]
@@ -185,6 +187,7 @@ class Membership:
         if link.state == 1:
             link.enter(0)
             self._outbox.note(WARN, f"link {peer.name}:{medium} dead")
+            self._outbox.hooks.link(peer, medium, "dead")
 
     def medium_down(self, medium: str) -> None:
         for peer in self.peers.values():
@@ -215,6 +218,7 @@ class Membership:
         if peer.state == DEAD or announced > peer.state:  # within a generation a node only goes forward
             peer.enter(announced)
             self._outbox.note(INFO, f"status update for node {peer.name}: {text}")
+        self._outbox.hooks.status(peer, message)
 
     def _judge_interval(self, peer: Peer, now: int) -> None:
         if peer.last_status_ns == 0 or peer.state == DEAD:
@@ -239,6 +243,7 @@ class Membership:
         self._timers.disarm(peer.timer)
         if not peer.alive:
             return
+        self._outbox.hooks.died(peer, left=left, held=peer.may_hold)
         peer.left = left
         peer.reported = None
         peer.stable = False

@@ -49,6 +49,9 @@ GREET_AGAIN_NS = 2 * SECOND
 ANSWER_LEAST_NS = 10 * MILLISECOND
 
 
+CLIENT_ID_MAX = 31  # of the original
+
+
 class Original(Machine):
     """renew(): begin a new generation. answered(): the lease, where it waits for an answer, may run again."""
 
@@ -179,6 +182,19 @@ class Original(Machine):
         """It was silent for its death time, and may have found this node dead."""
         self._outbox.note(INFO, f"a new generation: {peer.name} may live, and have found this node dead")
         self._renew()
+
+    # --- what it asks
+
+    def reqnodes(self, peer: Peer, message: Message) -> None:
+        names = " ".join([*self._resources.settings.nodes, ""]).encode()
+        self._outbox.send("repnodes", [("nodelist", names), ("delnodelist", b" ")], to=peer.name)
+
+    def query_cstatus(self, peer: Peer, message: Message) -> None:
+        """Its `cl_status clientstatus` of a program here: none registers with this one."""
+        client, asker = (message.get(name) or "" for name in ("cn", "from_id"))
+        if max(len(client), len(asker)) <= CLIENT_ID_MAX:
+            fields = [("result", b"OK"), ("cn", client.encode()), ("to_id", asker.encode()), ("cs", b"offline")]
+            self._outbox.send("respond-cstatus", fields, to=peer.name)
 
     # --- what it is told
 

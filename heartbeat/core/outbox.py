@@ -10,6 +10,7 @@ from __future__ import annotations
 from _hbfast.codec import Message
 from heartbeat.core.actions import NORMAL, STATUS, Begin, Note, Reply, RunAgent, Transmit
 from heartbeat.core.history import History
+from heartbeat.core.hooks import Hooks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ class Outbox:
     """Actions of the current call. `now` is the instant of the event being handled."""
 
     __slots__ = (
-        "_actions", "_identity", "_runs", "_status", "_tail", "decided", "generation", "history", "node", "now",
-        "sequence", "uuid_of", "wall_offset_s",
+        "_actions", "_identity", "_runs", "_status", "_tail", "decided", "generation", "history", "hooks", "node",
+        "now", "sequence", "uuid_of", "wall_offset_s",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, generation: int, now: int) -> None:
@@ -40,6 +41,7 @@ class Outbox:
         self.now = now
         self.wall_offset_s = 0
         self.history = History()
+        self.hooks = Hooks(settings, self.put)
         self.uuid_of: dict[str, bytes] = {}
         self._status: Message
         self._actions: list[Action] = []
@@ -53,6 +55,7 @@ class Outbox:
         self._identity = [("src", 0, self.node.encode()), ("srcuuid", 1, settings.uuid)]
         ttl = b"%d" % (settings.hopfudge + len(settings.nodes))
         self._tail = [("ttl", 0, ttl)]
+        self.hooks.configure(settings)
 
     def renew(self) -> None:
         """Begin a new generation: its first message must be a status, and nothing of the old one is sent again."""
@@ -89,6 +92,7 @@ class Outbox:
         items += self._tail
         message = Message(items)
         self._actions.append(Transmit(message, priority))
+        self.hooks.sent(kind, to, message)
         if not numbered:
             return 0
         self.history.add(self.sequence, message)

@@ -86,6 +86,13 @@ class Peer(Machine):
     def alive(self) -> bool:
         return self.state not in (DEAD, QUARANTINED)
 
+    @property
+    def may_hold(self) -> bool:
+        """It holds groups, as far as this node knows."""
+        if self.bulletin is not None:
+            return any(map(self.bulletin.claims, self.bulletin.groups))
+        return self.reported is None or bool(self.reported)
+
     def restarted(self) -> None:
         """A new generation: nothing learned in the old one holds."""
         if self.state in (UP, ACTIVE, QUARANTINED):

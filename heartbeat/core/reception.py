@@ -214,6 +214,7 @@ class Reception:
             self._membership.heard_on(peer, message.medium, now)
             if self._for_us(message):
                 self._dispatch(peer, kind, message, seen)
+                self._outbox.hooks.received(kind, message)
                 if seen is not None:
                     self._answer(seen)
 

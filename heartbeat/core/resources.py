@@ -148,6 +148,8 @@ class Resources(Machine):
             machine.orphaned = 0
         self._on_claim()
         for machine in wanted:
+            if self.local(machine) and not self.handing_over():
+                self._outbox.hooks.acquire(machine.settings.key, asked=not self.other.alone)
             machine.want(True)
         self.on_change()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
@@ -92,13 +92,14 @@ class Settings:
     lease_ns: how long this node answers for a group's addresses after the last sign of life that it sent. grant_ns: the
     same for what is granted between two of them. lease_slack_ns: what may pass between a look at the clock and either,
     half of the margin. alone_ns: for so long a run that had found the peer dead may be continued by the next one.
+    hooks: names of the operator's scripts in rc.d that are to run (hooks.py).
     strong_required: a message without the strong signature (docs/protocol.md) is nobody's.
     divisor: all times, the core's own constants too, run this many times faster (1 for operators).
     """
 
     __slots__ = (
         "alone_ns", "answer_ns", "auto_failback", "deadtime_ns", "divisor", "failback_delay_ns", "frame_ns",
-        "grant_ns", "groups", "hopfudge", "initdead_ns", "keepalive_ns", "lease_ns", "lease_slack_ns",
+        "grant_ns", "groups", "hooks", "hopfudge", "initdead_ns", "keepalive_ns", "lease_ns", "lease_slack_ns",
         "max_rexmit_delay_ns", "media", "node", "nodes", "reboot_on_stop_failure", "resources_digest",
         "strong_required", "timing_digest", "uuid", "warntime_ns",
     )  # fmt: skip
@@ -124,6 +125,7 @@ class Settings:
         strong_required: bool = False,
         resources_digest: str = "00000000",
         timing_digest: str = "00000000",
+        hooks: Collection[str] = (),
         divisor: int = 1,
     ) -> None:
         self.node = node
@@ -144,6 +146,7 @@ class Settings:
         self.strong_required = strong_required
         self.resources_digest = resources_digest
         self.timing_digest = timing_digest
+        self.hooks = frozenset(hooks)
         self.divisor = divisor
         margin_ns = max(deadtime_ns // LEASE_MARGIN_PART, LEASE_MARGIN_LEAST_NS)
         self.lease_ns = max(deadtime_ns - margin_ns, MILLISECOND)

@@ -19,6 +19,7 @@ from heartbeat.core.actions import (
     Alarm,
     Begin,
     Hold,
+    Hook,
     KillAgent,
     Note,
     Reboot,
@@ -119,6 +120,7 @@ class Driver:
             Remember: self._remember,
             Begin: self._begin,
             Alarm: self._alarm,
+            Hook: self._hook,
             Stop: self._stop,
             Reboot: self._reboot,
         }
@@ -248,6 +250,9 @@ class Driver:
     def _alarm(self, action: Alarm) -> None:
         self.note(f"ALARM: {action.text}")
         self.accepting.clear()  # the operator looks again
+
+    def _hook(self, action: Hook) -> None:
+        """No operator has scripts here."""
 
     def _stop(self, action: Stop) -> None:
         self.note("stopped")

@@ -22,6 +22,7 @@ from heartbeat.core.actions import (
     Alarm,
     Begin,
     Hold,
+    Hook,
     KillAgent,
     Note,
     Reboot,
@@ -79,6 +80,8 @@ class Executor:
                 case Reply(number=number, text=text):
                     assert number in (901, 5)
                     printable(text)
+                case Hook():
+                    assert action.name in cluster.settings.hooks
                 case Alarm(text=text) | Reboot(reason=text):
                     printable(text)
                 case _:

@@ -30,6 +30,7 @@ ALLOWED = {
     "heartbeat.persist": INTERFACE | TOOLS,
     "heartbeat.alarm": INTERFACE | TOOLS | {"heartbeat.agents", "heartbeat.children"},
     "heartbeat.peers": INTERFACE | TOOLS | {"heartbeat.children", "heartbeat.persist"},
+    "heartbeat.hooks": INTERFACE | TOOLS | {"heartbeat.children"},
     "heartbeat.realtime": {"heartbeat._kernel"},
     "heartbeat.privileges": {"heartbeat._kernel"},
     "heartbeat.report": INTERFACE,
@@ -40,8 +41,8 @@ ALLOWED = {
     "heartbeat.gatekeeper": INTERFACE | TOOLS | {"heartbeat.gate"},
     "heartbeat.lease": INTERFACE | TOOLS | {"heartbeat.gate", "heartbeat.gatekeeper"},
     "heartbeat.executor": INTERFACE | TOOLS | {
-        "heartbeat.agents", "heartbeat.alarm", "heartbeat.children", "heartbeat.control", "heartbeat.lease",
-        "heartbeat.log", "heartbeat.peers", "heartbeat.realtime",
+        "heartbeat.agents", "heartbeat.alarm", "heartbeat.children", "heartbeat.control", "heartbeat.hooks",
+        "heartbeat.lease", "heartbeat.log", "heartbeat.peers", "heartbeat.realtime",
     },
     "heartbeat.respawn": INTERFACE | TOOLS | {"heartbeat.children", "heartbeat.executor"},
     "heartbeat.daemon": INTERFACE | TOOLS | {
@@ -68,7 +69,10 @@ ALLOWED = {
 
 # of other people's packages, who may import which when it is loaded; in a function, who may load which later
 OTHERS = {"heartbeat.demo": {"pyroute2"}, "heartbeat.kernel_build": {"cffi"}, "heartbeat.media.serial": {"serial"}}
-OTHERS_LATER = {"heartbeat.config.advice": {"pyroute2"}}
+OTHERS_LATER = {
+    "heartbeat.config.advice": {"pyroute2"},
+    "heartbeat.config.scripts": {"_sha2"},  # Python's own since 3.12
+}
 
 FILES = python_files("_hbfast", "heartbeat", "agents")
 

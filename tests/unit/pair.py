@@ -17,6 +17,7 @@ from heartbeat.core.actions import (
     Alarm,
     Begin,
     Hold,
+    Hook,
     KillAgent,
     Note,
     Reboot,
@@ -79,6 +80,7 @@ class Node:
         self.holding: tuple[str, ...] = ()
         self.known: dict[str, tuple[int, int]] = {}
         self.alarms: list[str] = []
+        self.hooks: list[tuple[str, dict[str, str]]] = []
         self.generations: list[int] = []  # that it has begun while it ran
 
     def tell(self, event) -> None:
@@ -108,6 +110,8 @@ class Node:
             case Alarm(text=text):
                 self.alarms.append(text)
                 self.notes.append(text)
+            case Hook(name=name, fields=fields):
+                self.hooks.append((name, dict(fields)))
             case KillAgent():
                 hung = self.hung.pop(action.run, None)
                 if hung is not None:

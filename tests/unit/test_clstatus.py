@@ -28,11 +28,12 @@ def ask(path, capfd):
     return ask
 
 
+LOG_LINE = re.compile(r"\w{3} \d\d \d\d:\d\d:\d\d \S+ cl_status: \[\d+\]: ERROR: .+")
 LISTED = (
     "\nbrutus\tdead\t(nodetype: normal)\n\t/dev/ttyS0\tdead\n"
     "\n10.0.0.1\tping\t(nodetype: ping)\n\t10.0.0.1\tup\n"
-    "\ncaesar\tup\t(nodetype: normal)\n\t/dev/ttyS0\tup\n\teth0\tdead\n"
-    "\njulius\tactive\t(nodetype: normal)\n"
+    "\ncaesar\tup\t(nodetype: normal)\n\teth0\tdead\n\t/dev/ttyS0\tup\n"
+    "\njulius\tactive\t(nodetype: normal)\n\teth0\tup\n\t/dev/ttyS0\tdead\n"
 )
 
 
@@ -55,11 +56,13 @@ LISTED = (
         ("nodetype julius", 0, "normal\n"),
         ("nodetype 10.0.0.1", 0, "ping\n"),
         ("nodeweight julius", 0, "100\n"),
-        ("nodesite julius", 0, "default\n"),
-        ("listhblinks caesar", 0, "\t/dev/ttyS0\n\teth0\n"),
-        ("listhblinks caesar -v", 0, "\t/dev/ttyS0\tup\n\teth0\tdead\n"),
-        ("listhblinks -v caesar", 0, "\t/dev/ttyS0\tup\n\teth0\tdead\n"),
-        ("listhblinks julius", 0, ""),
+        ("nodesite julius", 0, "\n"),
+        ("listhblinks caesar", 0, "\teth0\n\t/dev/ttyS0\n"),
+        ("listhblinks caesar -v", 0, "\teth0\tdead\n\t/dev/ttyS0\tup\n"),
+        ("listhblinks -v caesar", 0, "\teth0\tdead\n\t/dev/ttyS0\tup\n"),
+        ("listhblinks julius", 0, "\teth0\n\t/dev/ttyS0\n"),
+        ("hblinkstatus julius eth0", 0, "up\n"),
+        ("hblinkstatus julius /dev/ttyS0", 1, "dead\n"),  # no line hears itself
         ("hblinkstatus caesar /dev/ttyS0", 0, "up\n"),
         ("hblinkstatus caesar eth0", 1, "dead\n"),
         ("clientstatus caesar ipfail", 1, "offline\n"),
@@ -67,6 +70,11 @@ LISTED = (
         ("rscstatus", 0, "local\n"),
         ("hbparameter -p keepalive", 0, "5000ms\n"),
         ("hbparameter -pkeepalive", 0, "5000ms\n"),
+        ("rscstatus too many words", 0, "local\n"),
+        ("nodestatus julius caesar", 0, "active\n"),
+        ("nodestatus -- julius", 0, "active\n"),
+        ("hbstatus now", 0, "Heartbeat is running on this machine.\n"),
+        ("listnodes -pn", 0, "brutus\ncaesar\njulius\n"),
     ],
 )
 def test_plain_answers(ask, line, code, out):
@@ -76,18 +84,19 @@ def test_plain_answers(ask, line, code, out):
 @pytest.mark.parametrize(
     ("line", "code", "part"),
     [
-        ("hbstatus -mv", 0, f"Heartbeat version {__version__} "),
-        ("listnodes -m", 0, "The nodes of this cluster:\nbrutus\n"),
-        ("listnodes -mp", 0, "Ping nodes:\n10.0.0.1\n"),
-        ("nodestatus -m brutus", 1, "The status of node brutus is dead.\n"),
-        ("nodetype brutus -m", 0, "Node brutus is a normal node.\n"),
-        ("nodeweight brutus -m", 0, "is 100.\n"),
-        ("nodesite brutus -m", 0, "is default.\n"),
-        ("listhblinks caesar -m", 0, "links of node caesar:\n\t/dev/ttyS0\n"),
-        ("hblinkstatus caesar eth0 -m", 1, "The link eth0 to node caesar is dead.\n"),
-        ("clientstatus caesar ipfail -m", 1, "is offline.\n"),
+        ("hbstatus -mv", 0, f'Heartbeat version {__version__}\nResources controlled by "haresources"\nThe nodes '),
+        ("hbstatus -mv", 0, "\n\tthis node has the following heartbeat links:\n\teth0\tup\n\t/dev/ttyS0\tdead\n"),
+        ("listnodes -m", 0, "The nodes are as follow:\nbrutus\n"),
+        ("listnodes -mp", 0, "The nodes are as follow:\n10.0.0.1\n"),
+        ("nodestatus -m brutus", 1, "The cluster node brutus is dead\n"),
+        ("nodetype brutus -m", 0, "The node brutus's type: normal\n"),
+        ("nodeweight brutus -m", 0, "The weight of the cluster node brutus is 100\n"),
+        ("nodesite brutus -m", 0, "The site of the cluster node brutus is \n"),
+        ("listhblinks caesar -m", 0, "\tthis node has the following heartbeat links:\n\teth0\n"),
+        ("hblinkstatus caesar eth0 -m", 1, "The node caesar's heartbeat link eth0 is dead\n"),
+        ("clientstatus caesar ipfail -m", 1, "offline\n"),
         ("rscstatus -m", 0, "This node is holding local resources.\n"),
-        ("hbparameter -m -p keepalive", 0, "The value of keepalive is 5000ms.\n"),
+        ("hbparameter -m -p keepalive", 0, "Heartbeat parameter keepalive's value: 5000ms\n"),
     ],
 )
 def test_answers_for_people(ask, line, code, part):
@@ -96,40 +105,50 @@ def test_answers_for_people(ask, line, code, part):
     assert part in out
 
 
+# as many lines on standard error as the original's, and in its form: the log's (l) or plain (p)
 @pytest.mark.parametrize(
-    ("line", "code"),
+    ("line", "code", "form"),
     [
-        ("parameter -p keepalive", 11),  # the manual's name for it
-        ("frobnicate", 11),
-        ("hbstatus -x", 11),
-        ("hbstatus now", 11),
-        ("listnodes -z", 11),
-        ("nodestatus", 11),
-        ("nodestatus julius caesar", 11),
-        ("nodestatus -p julius", 11),
-        ("nodestatus nero", 11),
-        ("nodetype nero", 11),
-        ("nodeweight nero", 11),
-        ("nodesite nero", 11),
-        ("listhblinks nero", 13),
-        ("hblinkstatus caesar", 11),
-        ("hblinkstatus caesar eth7", 13),
-        ("hblinkstatus nero eth0", 13),
-        ("clientstatus nero ipfail", 13),
-        ("clientstatus caesar", 11),
-        ("clientstatus caesar ipfail soon", 11),
-        ("hbparameter", 11),
-        ("hbparameter -p", 11),
-        ("hbparameter -p nosuch", 1),
+        ("parameter -p keepalive", 11, "l"),  # the manual's name for it
+        ("frobnicate", 11, "l"),
+        ("--help", 11, "l"),
+        ("listnodes -z", 11, "pl"),
+        ("nodestatus", 11, "p"),
+        ("nodestatus -p julius", 11, "pl"),
+        ("nodestatus nero", 11, "p"),
+        ("nodetype nero", 11, "p"),
+        ("nodeweight nero", 11, "p"),
+        ("nodesite nero", 11, "p"),
+        ("listhblinks nero", 13, "ll"),
+        ("listhblinks", 11, "p"),
+        ("hblinkstatus caesar", 11, "p"),
+        ("hblinkstatus caesar eth7", 13, "ll"),
+        ("hblinkstatus nero eth0", 13, "ll"),
+        ("clientstatus nero ipfail", 13, "ll"),
+        ("clientstatus caesar", 11, "p"),
+        ("clientstatus caesar ipfail soon", 13, "ll"),
+        ("hbparameter", 11, "l"),
+        ("hbparameter -p", 11, "pl"),
+        ("hbparameter -p nosuch", 1, "ll"),
     ],
 )
-def test_errors_are_log_lines_and_codes(ask, line, code):
+def test_errors(ask, line, code, form):
     given, out, err = ask(line)
     assert (given, out) == (code, "")
-    assert re.fullmatch(r"\w{3} \d\d \d\d:\d\d:\d\d \S+ cl_status: \[\d+\]: ERROR: .+\n", err)
+    assert "".join("l" if LOG_LINE.fullmatch(each) else "p" for each in err.splitlines()) == form
 
 
-@pytest.mark.parametrize("line", ["", "-h", "--help"])
+def test_a_bad_option_does_not_keep_hbstatus_from_answering(ask):
+    answer = "Heartbeat is running on this machine.\n"
+    assert ask("hbstatus -x") == (0, answer, "hbstatus: invalid option -- 'x'\n")
+
+
+def test_what_shares_an_interface_is_one_link(changed):
+    nodes = {"caesar": {"status": "up", "generation": 1, "links": {"eth0": "up", "eth1": "dead", "eth0#2": "dead"}}}
+    assert changed("listhblinks -v caesar", nodes=nodes) == (0, "\teth0\tup\n\teth1\tdead\n", "")
+
+
+@pytest.mark.parametrize("line", ["", "-h"])
 def test_help(ask, line):
     code, out, err = ask(line)
     assert (code, err) == (0, "")
@@ -157,12 +176,13 @@ def test_resources_on_the_move(changed):
 
 def test_without_a_daemon(ask, tmp_path):
     assert ask("hbstatus", f"{tmp_path}/control") == (1, "Heartbeat is stopped on this machine.\n", "")
-    assert ask("hbstatus -v", f"{tmp_path}/control")[:2] == (1, "Heartbeat is stopped on this machine.\n")
-    for line in ("rscstatus", "listnodes", "nodestatus julius", "hbparameter -p keepalive"):
+    why = "(hb_api_signon: Can't initiate connection to heartbeat)\n"
+    assert ask("hbstatus -v", f"{tmp_path}/control")[:2] == (1, f"Heartbeat is stopped on this machine.\n{why}")
+    for line in ("rscstatus", "listnodes", "nodestatus julius", "hbparameter -p keepalive", "hbparameter", "nodetype"):
         code, out, err = ask(line, f"{tmp_path}/control")
         assert (code, out) == (1, "")
         assert err.count(" cl_status: ") == err.count("\n") == 2
-    assert ask("hbparameter", f"{tmp_path}/control")[0] == 11, "the command line is looked at first"
+    assert ask("frobnicate", f"{tmp_path}/control")[0] == 11
 
 
 def test_a_daemon_that_is_silent(ask, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from pair import CAESAR, JULIUS, SEED_GROUP, World, settings
 from heartbeat.core.actions import REDIRECT
 from heartbeat.core.events import Request
 from heartbeat.core.settings import FAILBACK_OFF, FAILBACK_ON, SECOND, Group, Resource
+from heartbeat.snapshot import freeze, thaw
 
 UP = [resource.word for resource in SEED_GROUP.resources]
 FIRST = Group("one", JULIUS, [Resource("one", "one")])
@@ -214,3 +215,23 @@ def test_one_restarts_at_once(mixed, who):
     assert mixed.double == set()
     assert mixed.ours.view().stable
     assert mixed.theirs.healed == 0
+
+
+@pytest.mark.parametrize(("cn", "answered"), [("ipfail", True), ("x" * 31, True), ("x" * 32, False)])
+def test_it_asks_for_a_client_of_ours(mixed, cn, answered):
+    """Its `cl_status clientstatus` waits half a second for the answer; without one it says that there is none."""
+    mixed.both()
+    mixed.ours.sent.clear()
+    mixed.theirs.send("query-cstatus", dest=mixed.ours.name, cn=cn, from_id="4711")
+    mixed.run(0.1)
+    said = [message for message in mixed.ours.sent if message.type == "respond-cstatus"]
+    assert [[(name, value) for name, _, value in message.items()][:6] for message in said] == [
+        [("t", b"respond-cstatus"), ("dest", mixed.theirs.name.encode()), ("result", b"OK"), ("cn", cn.encode()),
+         ("to_id", b"4711"), ("cs", b"offline")]
+    ] * answered  # fmt: skip
+
+
+def test_a_snapshot_of_a_node_beside_an_original(mixed):
+    mixed.both()
+    cluster = mixed.ours.cluster
+    assert freeze(thaw(freeze(cluster))) == freeze(thaw(freeze(thaw(freeze(cluster)))))

@@ -51,7 +51,8 @@ def test_what_is_shared_stays_shared(cluster):
     "value",
     [
         None, True, 0, -1, 2**64, 1.5, "", "\u00e4\u20ac\ud800", b"", bytes(range(256)), (), (1,), ((), (b"x", ("y",))),
-        [], [[]], {}, {"a": 1, (1, "b"): [2]}, set(), {"b", "a"}, Message, Peer,
+        [], [[]], {}, {"a": 1, (1, "b"): [2]}, set(), {"b", "a"}, frozenset(), frozenset(("b", "a")),
+        Message, Peer,
     ],
     ids=repr,
 )  # fmt: skip
@@ -109,6 +110,7 @@ TABLES = [
     # values of the wrong kind
     [{}, ["list", ["b", "\u20ac"]]], [{}, ["list", ["b", 5]]], [{}, ["list", ["z", 5]]], [{}, ["list", []]],
     [{}, ["dict", 1]], [{}, ["dict", [0], 1]], [{}, ["set", [0]]], [{}, ["set", [1]], ["list"]],
+    [{}, ["frozenset", [0]]], [{}, ["frozenset", ["t", 1]]],
     [{}, ["deque", "x"]], [{}, ["deque", -1]], [{}, ["deque"]], [{}, ["deque", [0]]],
     [{}, ["Message", "eth0", "nothing", False]], [{}, ["Message", "eth0", "\u20ac", False]],
     [{}, ["Message", 5, "", False]],

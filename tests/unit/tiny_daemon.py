@@ -31,7 +31,7 @@ STATUS: dict[str, Any] = {
     "holds": "local",
     "stable": True,
     "nodes": {
-        "julius": {"status": "active", "generation": 1795000001, "links": {}},
+        "julius": {"status": "active", "generation": 1795000001, "links": {"/dev/ttyS0": "up", "eth0": "up"}},
         "caesar": {"status": "up", "generation": 1795000000, "links": {"/dev/ttyS0": "up", "eth0": "dead"}},
         "10.0.0.1": {"status": "ping", "generation": 0, "links": {"10.0.0.1": "up"}},
         "brutus": {"status": "dead", "generation": 0, "links": {"/dev/ttyS0": "dead"}},
@@ -49,7 +49,7 @@ STATUS: dict[str, Any] = {
 }
 ANSWERS: dict[str, Any] = {
     "status": {"ok": True, "status": STATUS},
-    "parameters": {"ok": True, "parameters": {"keepalive": "5000ms", "auto_failback": "off"}},
+    "parameters": {"ok": True, "parameters": {"keepalive": "5000ms", "auto_failback": "off"}, "loops": ["eth0"]},
     "standby": {"ok": True, "text": "done"},
     "takeover": {"ok": True, "text": "done"},
     "reload": {"ok": True},

@@ -476,6 +476,13 @@ def test_a_node_does_not_beat_to_itself(files: Files) -> None:
     assert [medium.host for medium in files.load().media] == ["127.0.0.1"]  # better than none
 
 
+def test_where_an_original_hears_itself(files: Files) -> None:
+    files.add("ucast eth1 10.0.0.2", "mcast eth2 239.1.2.3 694 1 0", "mcast eth3 239.1.2.3 694 1 1")
+    assert [medium.loops for medium in files.load().media] == [True, False, False, True]
+    files.add("ucast eth1 127.0.0.1")
+    assert [(medium.name, medium.loops) for medium in files.load().media][:2] == [("eth0", True), ("eth1", True)]
+
+
 # ---- fail-back
 
 
