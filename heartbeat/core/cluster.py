@@ -70,9 +70,7 @@ class Cluster:
             settings, self._outbox, self._timers, self._membership, self._resources, self._challenge,
             introduce=self._introduce,
         )  # fmt: skip
-        self._original = Original(
-            self._outbox, self._timers, self._resources, renew=self._renew, answered=self._lease.resume
-        )
+        self._original = Original(self._outbox, self._timers, self._resources, self._lease, renew=self._renew)
         self._standby = Standby(settings, self._outbox, self._timers, self._resources, self._original.report)
         self._retransmit = Retransmit(settings, self._outbox, self._timers, self._membership, self._tally)
         self._reception = Reception(
@@ -113,6 +111,7 @@ class Cluster:
             "ask_resources": self._standby.ask_resources, "hb_takeover": self._standby.hb_takeover,
             "starting": self._original.starting, "resource": self._original.resource,
             "reqnodes": self._original.reqnodes, "query-cstatus": self._original.query_cstatus,
+            **self._original.legacy.kinds,
         }  # fmt: skip
 
     def handle(self, event: Event, now: int) -> list[Action]:

@@ -107,7 +107,7 @@ class Counterpart:
         peer = self.peer
         if peer is None or not self.original or peer.reported is None:
             return False
-        return ("foreign" if self._prefers(label) else "local") in peer.reported
+        return label in peer.reported or ("foreign" if self._prefers(label) else "local") in peer.reported
 
     def knows(self, label: str) -> bool:
         """Does its haresources have the group?"""

@@ -4,7 +4,8 @@ It reports two sets of groups, as it sees them: `local`, those that prefer it, a
 node (message `resource`). It answers `starting` with its report, acquires its own when this node's report is stable,
 takes everything when this node dies or leaves, and gives nothing up unless it is asked. So whatever it reports is its
 own, and what this node has of that it lets go: an original that has found this node dead never asks. It doesn't tell
-the neighbours again, either, that it has the addresses: this node does.
+the neighbours again, either, that it has the addresses: this node does. With `auto_failback legacy` it reports nothing,
+and legacy.py is at work instead.
 
 Who was found dead and is heard again in the same generation makes it restart with all its resources. So this node never
 is: where it may have been found dead it begins a new generation, and introduces itself anew.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from heartbeat.core import resources
 from heartbeat.core.actions import CRIT, INFO, URGENT, WARN
+from heartbeat.core.legacy import Legacy
 from heartbeat.core.machine import Machine
 from heartbeat.core.peer import ACTIVE
 from heartbeat.core.settings import MILLISECOND, NEVER, SECOND
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from _hbfast.codec import Message
     from heartbeat.core.group import GroupMachine
+    from heartbeat.core.lease import Lease
     from heartbeat.core.outbox import Outbox
     from heartbeat.core.peer import Peer
     from heartbeat.core.resources import Resources
@@ -53,7 +56,7 @@ CLIENT_ID_MAX = 31  # of the original
 
 
 class Original(Machine):
-    """renew(): begin a new generation. answered(): the lease, where it waits for an answer, may run again."""
+    """renew(): begin a new generation. lease: where it waits for an answer, this is one. legacy: the other protocol."""
 
     NAMES = ("absent", "greeted", "known")
     ALLOWED = {
@@ -65,27 +68,29 @@ class Original(Machine):
         (KNOWN, GREETED): "it may have found this node dead: starting is sent again, in a new generation",
     }
 
-    __slots__ = ("_answered", "_greeted_at", "_outbox", "_renew", "_resources", "_timer", "_timers")
+    __slots__ = ("_greeted_at", "_lease", "_outbox", "_renew", "_resources", "_timer", "_timers", "legacy")
 
     def __init__(
-        self, outbox: Outbox, timers: Timers, held: Resources,
-        *, renew: Callable[[], None], answered: Callable[[str], None],
-    ) -> None:  # fmt: skip
+        self, outbox: Outbox, timers: Timers, held: Resources, lease: Lease, *, renew: Callable[[], None]
+    ) -> None:
         super().__init__(ABSENT)
         self._outbox = outbox
         self._timers = timers
         self._resources = held
         self._renew = renew
-        self._answered = answered
+        self._lease = lease
         self._timer = timers.new(self._greet)
         self._greeted_at = 0
+        self.legacy = Legacy(outbox, timers, held, lease, renew=renew)
 
     # --- how it begins and ends
 
     def look(self) -> None:
         """After every event: is there one?"""
+        self.legacy.look()
         other = self._resources.other
-        present = other.original and self._resources.membership.local.state == ACTIVE
+        present = other.original and not self._resources.legacy
+        present = present and self._resources.membership.local.state == ACTIVE
         if self.state == ABSENT and present and other.active and self._resources.state < resources.LEAVING:
             self.enter(GREETED)
             self._resources.membership.beat(self._outbox.now)  # that this node is active, first
@@ -97,12 +102,17 @@ class Original(Machine):
             self._settle()
 
     def _greet(self, now: int) -> None:
+        if self._resources.state >= resources.LEAVING:
+            return
         self._greeted_at = now
         self._outbox.send("starting", priority=URGENT)
         self._timers.arm(self._timer, now + GREET_AGAIN_NS // self._resources.settings.divisor)
 
     def introduce(self) -> None:
         """It may have found this node dead: its answer tells what it has taken."""
+        if self._resources.legacy:
+            self.legacy.introduce()
+            return
         self._outbox.note(WARN, "a new generation: the other node may have found this one dead")
         self._renew()
         if self.state != ABSENT:
@@ -119,6 +129,9 @@ class Original(Machine):
 
     def starting(self, peer: Peer, message: Message) -> None:
         """It has just started, and holds nothing."""
+        if self._resources.legacy:
+            self.legacy.differs(peer, "auto_failback there is not legacy, as it is here")
+            return
         if not self._resources.other.original or self._resources.membership.local.state != ACTIVE:
             return  # it is greeted when this node is active, and answers
         peer.reported = frozenset()
@@ -129,7 +142,7 @@ class Original(Machine):
 
     def resource(self, peer: Peer, message: Message) -> None:
         """Its report."""
-        if not self._resources.other.original:
+        if not self._resources.other.original or self._resources.legacy:
             return
         said = frozenset(SETS.get(message.get("rsc_hold") or "", ()))
         full = message.get("rtype") == "full"
@@ -152,7 +165,7 @@ class Original(Machine):
         if taken:
             self._let_go(peer, taken)
         if self.state == KNOWN:
-            self._answered(f"{peer.name} has answered")
+            self._lease.resume(f"{peer.name} has answered")
             if not self._settle() and (greeted or (peer.stable and not was)):
                 self.report()
 

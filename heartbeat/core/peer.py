@@ -35,7 +35,7 @@ class Peer(Machine):
     """The other node. bulletin: its newest, None while it has sent none in this generation (an original). proven: it
     has answered a nonce of this run of ours, or can't (an original). abandoned: its highest generation before the
     operator accepted a lower one. reported, stable: of an original, the sets that it holds, None while it has not said
-    (original.py), and whether it is done with its moves."""
+    (original.py), or the groups, by label (legacy.py); and whether it is done with its moves."""
 
     NAMES = STATUSES
     ALLOWED = {

@@ -36,7 +36,7 @@ SILENT_PART = 5, 4  # of a keepalive
 # where the list of nodes begins in timing_digest (settings.py)
 NODES_AT = 4
 # types that may move groups: what is newer than these is all that is believed after a restart
-DECIDING = ("shutdone", "ask_resources", "hb_takeover")
+DECIDING = ("shutdone", "ask_resources", "hb_takeover", "ip-request", "ip-request-resp", "stonith")
 
 
 class Reception:
@@ -212,7 +212,8 @@ class Reception:
             if kind in DECIDING:
                 self._outbox.put(Remember(peer.name, message.generation, message.sequence))
             self._membership.heard_on(peer, message.medium, now)
-            if self._for_us(message):
+            # what an original answers itself is what it takes
+            if self._for_us(message) or kind == "ip-request-resp":
                 self._dispatch(peer, kind, message, seen)
                 self._outbox.hooks.received(kind, message)
                 if seen is not None:

@@ -17,7 +17,7 @@ from heartbeat.core.failback import Failback
 from heartbeat.core.healing import Healing
 from heartbeat.core.machine import Machine
 from heartbeat.core.peer import ACTIVE
-from heartbeat.core.settings import SECOND
+from heartbeat.core.settings import FAILBACK_LEGACY, SECOND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,6 +110,11 @@ class Resources(Machine):
     def mine(self, machine: GroupMachine, seen: bulletin.Bulletin) -> bool:
         """Which of the two is to have it, decided alike on both sides."""
         return self.local(machine) if self.agreed(seen) else self.other.follows
+
+    @property
+    def legacy(self) -> bool:
+        """The other node is an original, and auto_failback is legacy (legacy.py)."""
+        return self.settings.auto_failback == FAILBACK_LEGACY and self.other.original
 
     @property
     def quiet(self) -> bool:

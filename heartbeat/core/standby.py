@@ -117,6 +117,8 @@ class Standby(Machine):
 
     def _trouble(self) -> str | None:
         """Why no hand-over can begin now."""
+        if self._resources.legacy:
+            return "Heartbeat 3.0.6 hands nothing over with auto_failback legacy: make it on or off on both nodes"
         if self.state != IDLE or not self._resources.quiet:
             return "a move is under way: try again when `heartbeat status` says stable"
         if self._resources.state != resources.SETTLED:
@@ -239,7 +241,7 @@ class Standby(Machine):
             self._say("not")
 
     def _ready_to_take(self) -> bool:
-        return self._resources.state == resources.SETTLED and self._resources.quiet
+        return self._resources.state == resources.SETTLED and self._resources.quiet and not self._resources.legacy
 
     def _refused(self, peer: Peer, *, takeover: bool) -> None:
         text = f"{peer.name} refused: it is busy; try again"

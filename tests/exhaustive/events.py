@@ -15,7 +15,7 @@ from _hbfast.codec import Decoder, Message, encode
 from heartbeat.core.bulletin import LETTERS, PHASES, label
 from heartbeat.core.cluster import Cluster
 from heartbeat.core.events import AgentExited, LeaseLapsed, MediumDown, MediumUp, Reload, Request, Tick
-from heartbeat.core.settings import FAILBACK_ON, MILLISECOND, SECOND, Group, Resource
+from heartbeat.core.settings import FAILBACK_LEGACY, FAILBACK_ON, MILLISECOND, SECOND, Group, Resource
 
 ABSENT = None
 WRONG = "0123456789abcdef"  # a nonce that nobody has asked for
@@ -126,6 +126,13 @@ def moves(say: Speaker) -> Iterator[Message]:
     for info in ("mach_down", "standby", "shutdown", "x"):
         yield say.message("resource", rsc_hold="all", isstable="0", rtype="full", info=info)
     yield say.message("starting")
+    keys = (*say.cluster._resources.groups, "brutus", "../x\ny", ABSENT)
+    for key, ok in itertools.product(keys, ("OK", "no", ABSENT)):
+        yield say.message("ip-request", ipaddr=key, ok=ok)
+        for destination in (say.node, say.name, "brutus", ABSENT):
+            yield say.message("ip-request-resp", dest=destination, ipaddr=key, weown="yes", ok=ok)
+    for name in (say.node, say.name, ABSENT):
+        yield say.message("stonith", node=name, result="n_stnth")
     for name in ("shutdone", "reqnodes", "repnodes", "resource", "T_unknown", "", ABSENT):
         yield say.message(name)
         yield say.message(name, st="dead")
@@ -195,6 +202,7 @@ def reloads(cluster: Cluster) -> Iterator[Reload]:
     yield changed(nodes=(JULIUS, CAESAR, "brutus"))
     yield changed(keepalive_ns=SECOND, warntime_ns=2 * SECOND, deadtime_ns=3 * SECOND)
     yield changed(deadtime_ns=MILLISECOND, keepalive_ns=MILLISECOND)
+    yield changed(auto_failback=FAILBACK_LEGACY)
     yield changed(auto_failback=FAILBACK_ON, resources_digest="11111111", timing_digest="22222222")
 
 

@@ -173,7 +173,7 @@ class OriginalNode:
         if message.type == "status":
             self._generation(message)
         self.peer_sequence = max(self.peer_sequence, message.sequence)
-        handler = getattr(self, f"_on_{message.type}", None)
+        handler = getattr(self, f"_on_{message.type}".replace("-", "_"), None)
         if handler is not None and message.get("dest") in (None, self.name):
             handler(message)
 
