@@ -173,7 +173,7 @@ def _bad_option(name: str, what: str) -> None:
 
 
 def _type_of(node: dict[str, Any]) -> str:
-    return "ping" if node["status"] == "ping" else "normal"
+    return str(node.get("type", "normal"))
 
 
 def _hbstatus(daemon: Daemon, question: Question) -> int:

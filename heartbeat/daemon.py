@@ -261,7 +261,7 @@ class _Daemon:
     def _status(self) -> dict[str, Any]:
         return report.status(
             self._cluster.view(),
-            list(self._wire.lines.values()),
+            [*self._wire.lines.values(), *self._executor.pings.targets.values()],
             lateness_ms=self._lateness.milliseconds(),
             realtime=self.realtime,
             locked=self.locked,
@@ -301,6 +301,7 @@ class _Daemon:
         self._respawner.configure(config)
         self._loop.push(Reload(config.settings(self._uuid)))
         self._wire.open_all()
+        self._executor.pings.open_all()
         return []
 
     # --- end

@@ -39,6 +39,7 @@ from heartbeat.held import HeldGroups, LastSign
 from heartbeat.hooks import Hooks
 from heartbeat.lease import Lease
 from heartbeat.peers import GenerationMemory, PeerMemory
+from heartbeat.pings import Pings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Executor:
         self.control: Control | None = None
         self._loop = loop
         self._wire = wire
+        self.pings = Pings(config, loop)
         self._children = Children(loop.poller, self._output, self._child_exited, loop.later)
         self._held = HeldGroups(run_dir, self._warn)
         self._sign = LastSign(run_dir, self._warn)
@@ -143,6 +145,7 @@ class Executor:
         self._alarms.configure(config.groups, mailing, config.divisor)
         self._hooks.configure(config.directory, self._environment, config.divisor)
         self._settings = config.settings(bytes(16))
+        self.pings.configure(config)
         self._guard()
 
     def _find(self, resource: Resource) -> Agent | None:
@@ -256,7 +259,8 @@ class Executor:
         return isinstance(agent, agents.InlineAgent) and agent.status()
 
     def start(self) -> None:
-        """Load the table."""
+        """Load the table, and open what ping nodes are asked through."""
+        self.pings.open_all()
         if self.lease.in_force:
             self.lease.start(TABLE_CAN_WAIT_NS)
             return
@@ -272,6 +276,7 @@ class Executor:
         taken = self._wire.send(action.message, action.priority, now)
         if action.priority == STATUS:
             self.lease.beat(sent_ns, taken=taken, instant=now)
+            self.pings.beat(now)
 
     def _note(self, action: Note, now: int) -> None:
         self._loop.log.write(action.severity, action.text)
@@ -430,6 +435,7 @@ class Executor:
         self.lease.close(clean=self.stopped)
         self._alarms.close()
         self._hooks.close()
+        self.pings.close()
         self._children.close()
         self.generation.close()
         self.memory.close()  # last: it may wait for the disk

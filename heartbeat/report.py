@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         def links(self) -> Mapping[str, str]: ...
         @property
         def last_heard_ns(self) -> int | None: ...
+        @property
+        def kind(self) -> str: ...
 
     class GroupFacts(Protocol):
         @property
@@ -143,6 +145,7 @@ def status(
 
 def _node(node: NodeFacts) -> dict[str, Any]:
     return {
+        "type": node.kind,
         "status": node.status,
         "generation": node.generation,
         "links": dict(node.links),

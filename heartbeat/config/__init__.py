@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from heartbeat.config import environment, hacf, haresources, machine, media, scripts
+from heartbeat.config import environment, hacf, haresources, machine, media, pings, scripts
 from heartbeat.config.authkeys import Keys, check_access
 from heartbeat.config.directives import TABLE
 from heartbeat.config.lines import LINE_MAX, read, text_lines
@@ -46,7 +46,7 @@ def load(
     ]
     config = Config(os.path.abspath(directory), divisor=divisor)
     config.node = lower(node if node is not None else _own_name(directory, machine))
-    known = {medium.host: medium.address for medium in previous.media if medium.address} if previous else None
+    known = pings.resolved(previous) if previous else None
 
     reader = hacf.Reader(config, ha_cf, known, ask_machine=machine)
     found = read(ha_cf, "create it; see ha.cf(5)")
@@ -54,6 +54,7 @@ def load(
         reader.read(text_lines(found[0], ha_cf, line_max=LINE_MAX), TABLE)
         reader.finish()
         media.fill_in_sources(reader)
+        pings.finish(reader)
     if not config.node and config.nodes:
         config.node = config.nodes[0]
     found = read(resources, "create it, the same on both nodes; an empty one is allowed")

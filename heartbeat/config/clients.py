@@ -1,4 +1,7 @@
-"""Lines of ha.cf about programs beside the daemon: respawn, failfast, apiauth; stonith, whose devices come later."""
+"""Lines of ha.cf about programs beside the daemon: respawn, failfast, apiauth; stonith, whose devices come later.
+
+ipfail is one of them in name only: this program plays its part itself (heartbeat/core/ipfail.py).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import os
 
 from heartbeat.config import machine
 from heartbeat.config.hacf import Reader, split
-from heartbeat.config.media import PING_LATER
 from heartbeat.config.problems import shown
 from heartbeat.config.record import Respawn
 from heartbeat.config.values import BLANKS, lower
@@ -39,13 +41,15 @@ def _respawn(reader: Reader, line: int, directive: str, rest: str) -> bool:
         reader.refuse(directive, line, f"needs a user and a command: {directive} nobody /usr/local/bin/watch")
         return False
     user, path = words[:2]
-    if os.path.basename(path) == "ipfail":
-        reader.warning(line, f"ipfail is not started: {PING_LATER}")
-        return False
     good = True
     if not path.startswith("/"):
         reader.refuse(directive, line, f"{shown(path)} is no absolute path")
         good = False
+    if os.path.basename(path) == "ipfail":  # built in: it and its user need not be on this machine
+        if good:
+            reader.config.ipfail = rest
+            reader.lines["ipfail"] = line
+        return False
     if reader.ask_machine:
         problem = machine.executable_problem(path) if good else None
         if problem is not None:
@@ -83,7 +87,7 @@ def apiauth(reader: Reader, line: int, rest: str) -> None:
     if reader.ask_machine:
         _check_accounts(reader, line, names)
     reader.config.apiauth[client] = (names.get("uid", ()), names.get("gid", ()))
-    what = PING_LATER if client == "ipfail" else "programs ask through the control socket, see heartbeat(8)"
+    what = "it is built in" if client == "ipfail" else "programs ask through the control socket, see heartbeat(8)"
     reader.warning(line, f"apiauth {shown(client)} has no effect: {what}")
 
 

@@ -8,7 +8,7 @@ expects are refused.
 
 from __future__ import annotations
 
-from heartbeat.config import clients, mailserver, media
+from heartbeat.config import clients, mailserver, media, pings
 from heartbeat.config.hacf import LINE, Directive, Reader, add_node
 from heartbeat.config.problems import shown
 from heartbeat.config.values import TIME_MAX_MS, boolean, integer, lower, time_ms
@@ -290,10 +290,6 @@ def _max_rexmit_delay(reader: Reader, line: int, word: str) -> None:
         reader.config.max_rexmit_delay_ms = value
 
 
-def _deadping(reader: Reader, line: int, word: str) -> None:
-    reader.deadping_ms = _time_ms(reader, "deadping", line, word, 0) or 0
-
-
 def _conn_logd_time(reader: Reader, line: int, word: str) -> None:
     _time_ms(reader, "conn_logd_time", line, word, 1)
 
@@ -316,7 +312,7 @@ TABLE: dict[str, Directive] = {
     "deadtime": Directive(_time("deadtime")),
     "warntime": Directive(_time("warntime", least_ms=1)),
     "initdead": Directive(_time("initdead")),
-    "deadping": Directive(_without_effect("deadping", media.PING_LATER, _deadping)),
+    "deadping": Directive(_time("deadping")),
     "failback_delay": Directive(_time("failback_delay")),
     "max_rexmit_delay": Directive(_max_rexmit_delay),
     # media
@@ -329,9 +325,9 @@ TABLE: dict[str, Directive] = {
     "mcast": Directive(media.mcast, style=LINE, several=True, recorded=False),
     "ucast6": Directive(media.version_6("ucast6", 2), style=LINE, several=True, recorded=False),
     "mcast6": Directive(media.version_6("mcast6", 5), style=LINE, several=True, recorded=False),
-    "ping": Directive(media.ping("ping"), several=True, recorded=False),
-    "ping6": Directive(media.ping("ping6"), several=True, recorded=False),
-    "ping_group": Directive(media.ping_group, style=LINE, several=True, recorded=False),
+    "ping": Directive(pings.ping, several=True, recorded=False),
+    "ping6": Directive(pings.ping6, several=True, recorded=False),
+    "ping_group": Directive(pings.ping_group, style=LINE, several=True, recorded=False),
     "hbaping": Directive(_refused("hbaping", "no Fibre Channel pings here, as in Debian's Heartbeat 3; take it out")),
     "rds": Directive(_refused("rds", "no RDS medium here; use ucast")),
     "tipc": Directive(_refused("tipc", "no TIPC medium here; use ucast")),

@@ -41,7 +41,7 @@ def _ha_cf(config: Config) -> Iterator[str]:
     yield f"cluster {config.cluster}"
     yield f"uuidfrom {config.uuid_from}"
     yield f"hbgenmethod {config.generation_method}"
-    for name in ("keepalive", "deadtime", "warntime", "initdead", "failback_delay"):
+    for name in ("keepalive", "deadtime", "warntime", "initdead", "deadping", "failback_delay"):
         yield f"{name} {getattr(config, name + '_ms')}ms"
     yield f"max_rexmit_delay {config.max_rexmit_delay_ms}"
     yield from _media(config)
@@ -81,6 +81,8 @@ def _media(config: Config) -> Iterator[str]:
                 port = medium.port
                 yield f"udpport {port}"
         yield _medium(medium)
+    for ping in config.pings:
+        yield " ".join([ping.type, *[ping.name] * (ping.type == "ping_group"), *ping.hosts])
 
 
 def _medium(medium: MediumConfig) -> str:
@@ -92,6 +94,8 @@ def _medium(medium: MediumConfig) -> str:
 
 
 def _clients(config: Config) -> Iterator[str]:
+    if config.ipfail:
+        yield f"respawn {config.ipfail}"
     for respawn in config.respawn:
         yield f"{'failfast' if respawn.failfast else 'respawn'} {respawn.user} {respawn.command}"
     for client, (users, groups) in config.apiauth.items():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from heartbeat.config.problems import Problems
-    from heartbeat.config.record import Config, Respawn
+    from heartbeat.config.record import Config, PingConfig, Respawn
 
 MEDIA_MAX = 64
 SERVICE = "ha-cluster"
@@ -65,11 +65,11 @@ class Reader:
         self.ports: dict[str, int] = {}  # medium type -> UDP port, fixed when the first of its type is met
         self.baud = BAUD
         self.serial_baud: int | None = None  # likewise, for all serial media
-        self.deadping_ms = 0
         self.nodes: list[str] = []
         self.media: list[MediumConfig] = []
         self.to_self: list[MediumConfig] = []  # ucast to an address of this machine
         self.respawn: list[Respawn] = []
+        self.pings: dict[str, tuple[PingConfig, int]] = {}  # name -> and its line
         self.absent: list[tuple[MediumConfig, int, str]] = []
         self.invalid: set[str] = set()  # directives whose value was refused: nothing is concluded from their defaults
         if ask_machine:
@@ -165,7 +165,7 @@ class Reader:
     def computed(self) -> dict[str, str]:
         """The recorded text of each default that depends on other directives or on the machine."""
         config = self.config
-        times = {"warntime": config.warntime_ms, "initdead": config.initdead_ms, "deadping": self.deadping_ms}
+        times = {"warntime": config.warntime_ms, "initdead": config.initdead_ms, "deadping": config.deadping_ms}
         return {
             **{name: f"{value}ms" for name, value in times.items()},
             "baud": str(self.baud),
@@ -203,7 +203,7 @@ class Reader:
             else:
                 config.initdead_ms = 12_000 if deadtime_ms < 6_000 else 2 * deadtime_ms
         if "deadping" not in self.lines:
-            self.deadping_ms = deadtime_ms
+            config.deadping_ms = deadtime_ms
 
     def _check_media(self) -> None:
         """What is absent refuses the file only where no other medium can work: else it starts down, and is retried."""
@@ -258,11 +258,11 @@ class Reader:
         if (
             "deadping" in self.lines
             and not self.invalid & {"deadping", "keepalive"}
-            and self.deadping_ms <= 2 * config.keepalive_ms
+            and config.deadping_ms <= 2 * config.keepalive_ms
         ):
             self.error(
                 self.lines["deadping"],
-                f"deadping {self.deadping_ms}ms must be more than twice keepalive {config.keepalive_ms}ms",
+                f"deadping {config.deadping_ms}ms must be more than twice keepalive {config.keepalive_ms}ms",
             )
         if not self.invalid & {"warntime", "deadtime"} and config.warntime_ms >= config.deadtime_ms:
             self.warning(

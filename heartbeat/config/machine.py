@@ -84,9 +84,18 @@ def has_ipv4(name: str) -> bool:
 
 def resolve(host: str) -> str | None:
     """The first IPv4 address of a host name, or None. Asks the resolver, which may take its time."""
+    return _resolve(host, _socket.AF_INET)
+
+
+def resolve_6(host: str) -> str | None:
+    """The same of IPv6."""
+    return _resolve(host, _socket.AF_INET6)
+
+
+def _resolve(host: str, family: int) -> str | None:
     try:
         # octets: a str would load the IDNA tables, a megabyte that the daemon then keeps
-        found = _socket.getaddrinfo(os.fsencode(host), None, _socket.AF_INET, _socket.SOCK_DGRAM)
+        found = _socket.getaddrinfo(os.fsencode(host), None, family, _socket.SOCK_DGRAM)
     except (OSError, ValueError):
         return None
     address = found[0][4][0]

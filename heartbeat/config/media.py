@@ -1,4 +1,4 @@
-"""The media of ha.cf: serial, bcast, ucast, mcast; what is said to ping and IPv6 lines until their media come.
+"""The media of ha.cf: serial, bcast, ucast, mcast; what is said to IPv6 lines until their media come.
 
 A mistake in the line refuses the file. A device, interface or host that is not there refuses it only while no other
 medium can work (`Reader.absent`): a pair with a serial cable must start though its second network card is broken.
@@ -18,7 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PING_LATER = "ping nodes and ipfail come with a later version"
 MCAST_TTL_MAX = 4
 UDP_SOURCES_MAX = 16
 LEARN, ANY = "learn", "any"
@@ -155,21 +154,6 @@ def version_6(name: str, words: int) -> Callable[[Reader, int, str], None]:
             reader.warning(line, f"{name} is not opened: it comes with a later version; use {name[:-1]} beside it")
 
     return handle
-
-
-def ping(name: str) -> Callable[[Reader, int, str], None]:
-    def handle(reader: Reader, line: int, word: str) -> None:
-        reader.warning(line, f"{name} {shown(word)} is not watched yet: {PING_LATER}")
-
-    return handle
-
-
-def ping_group(reader: Reader, line: int, rest: str) -> None:
-    words = split(rest)
-    if len(words) < 2:
-        reader.refuse("ping_group", line, "needs a name and at least one host")
-    else:
-        reader.warning(line, f"ping_group {shown(words[0])} is not watched yet: {PING_LATER}")
 
 
 def warn_of_owner(reader: Reader, line: int, port: int) -> None:

@@ -86,6 +86,28 @@ class MediumConfig:
         return f"MediumConfig({self.name!r}, {self.type!r}, {self.host!r})"
 
 
+class PingConfig:
+    """One ping node. name: as written, or a group's own, in lower case. type: ping, ping6 or ping_group. hosts: as
+    written; addresses: the same in digits, without those of a group that could not be resolved."""
+
+    __slots__ = ("addresses", "hosts", "name", "type")
+
+    def __init__(self, name: str, type: str, hosts: Iterable[str], addresses: Iterable[str]) -> None:  # noqa: A002
+        self.name = name
+        self.type = type
+        self.hosts = tuple(hosts)
+        self.addresses = tuple(addresses)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PingConfig) and _values(self, PingConfig.__slots__) == _values(other, self.__slots__)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.type))
+
+    def __repr__(self) -> str:
+        return f"PingConfig({self.name!r}, {self.type!r}, {self.hosts!r})"
+
+
 # the rate follows from the divisor, which is no part of the files
 MEDIUM_COMPARED = tuple(slot for slot in MediumConfig.__slots__ if slot != "rate_bits_per_s")
 
@@ -122,18 +144,19 @@ class Config:
 
     nodes: ha.cf's order. environment: HA_* and OCF_ROOT for children, names to values, the operator's `env` lines
     included. parameters: the recorded directives as written, for `cl_status hbparameter`. env: the `env` lines alone.
-    apiauth: client name to (uids, gids) as written. udp_sources: learn, any, or addresses divided by blanks.
-    hooks: the scripts in rc.d that are to run (scripts.py).
+    apiauth: client name to (uids, gids) as written. ipfail: what its `respawn` line says, "" without one.
+    udp_sources: learn, any, or addresses divided by blanks. hooks: the scripts in rc.d that are to run (scripts.py).
     exposed: what keeps the keys from protecting anything, for as long as it does; a subset of the warnings.
     """
 
     __slots__ = (
-        "apiauth", "authkeys_permissions", "auto_failback", "builtin_agents", "cluster", "coredumps", "deadtime_ms",
-        "debug", "debugfile", "directory", "divisor", "env", "environment", "exposed", "failback_delay_ms",
-        "generation_method", "groups", "hooks", "hopfudge", "initdead_ms", "keepalive_ms", "keys", "log_badpack",
-        "logfacility", "logfile", "mailserver", "max_rexmit_delay_ms", "media", "message_format", "node", "nodes",
-        "outbound", "parameters", "realtime", "reboot_on_stop_failure", "respawn", "rtprio", "strong_auth",
-        "syslogmsgfmt", "udp_sources", "use_logd", "uuid_from", "warnings", "warntime_ms",
+        "apiauth", "authkeys_permissions", "auto_failback", "builtin_agents", "cluster", "coredumps", "deadping_ms",
+        "deadtime_ms", "debug", "debugfile", "directory", "divisor", "env", "environment", "exposed",
+        "failback_delay_ms", "generation_method", "groups", "hooks", "hopfudge", "initdead_ms", "ipfail",
+        "keepalive_ms", "keys", "log_badpack", "logfacility", "logfile", "mailserver", "max_rexmit_delay_ms", "media",
+        "message_format", "node", "nodes", "outbound", "parameters", "pings", "realtime", "reboot_on_stop_failure",
+        "respawn", "rtprio", "strong_auth", "syslogmsgfmt", "udp_sources", "use_logd", "uuid_from", "warnings",
+        "warntime_ms",
     )  # fmt: skip
 
     def __init__(self, directory: str, *, divisor: int = 1) -> None:
@@ -151,10 +174,13 @@ class Config:
         self.deadtime_ms = 30_000
         self.warntime_ms = 15_000
         self.initdead_ms = 30_000
+        self.deadping_ms = 30_000
         self.failback_delay_ms = 0
         self.max_rexmit_delay_ms = 250
         # by which way
         self.media: tuple[MediumConfig, ...] = ()
+        self.pings: tuple[PingConfig, ...] = ()
+        self.ipfail = ""
         self.hopfudge = 1
         self.message_format = "classic"
         # who is believed
@@ -207,6 +233,10 @@ class Config:
             hopfudge=self.hopfudge,
             frame_ns=max((medium.frame_ns(status_octets(len(self.groups))) for medium in self.media), default=0),
             reboot_on_stop_failure=self.reboot_on_stop_failure,
+            ping_nodes=[ping.name for ping in self.pings],
+            deadping_ns=self._ns(self.deadping_ms),
+            # the original's ends itself where there is nothing that it can do
+            ipfail=bool(self.ipfail and self.pings) and self.auto_failback != FAILBACK_LEGACY,
             strong_required=self.strong_auth == "required",
             resources_digest=self.resources_digest(),
             timing_digest=self.timing_digest(),

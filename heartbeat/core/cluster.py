@@ -11,7 +11,8 @@ from heartbeat.core import bulletin, resources, sequence
 from heartbeat.core.actions import CRIT, ERROR, INFO, Remember, Stop
 from heartbeat.core.agreement import Agreement
 from heartbeat.core.challenge import Challenge
-from heartbeat.core.events import AgentExited, LeaseLapsed, MediumDown, MediumUp, Reload, Request, Tick
+from heartbeat.core.events import AgentExited, LeaseLapsed, MediumDown, MediumUp, PingAnswer, Reload, Request, Tick
+from heartbeat.core.ipfail import Ipfail
 from heartbeat.core.lease import LAPSED, Lease
 from heartbeat.core.membership import Membership
 from heartbeat.core.original import Original
@@ -23,7 +24,7 @@ from heartbeat.core.retransmit import Retransmit
 from heartbeat.core.standby import IDLE, Standby
 from heartbeat.core.steady import Steady
 from heartbeat.core.timers import Timers
-from heartbeat.core.view import ClusterView, group_view, node_views
+from heartbeat.core.view import ClusterView, group_view, node_views, stable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Cluster:
         )  # fmt: skip
         self._original = Original(self._outbox, self._timers, self._resources, self._lease, renew=self._renew)
         self._standby = Standby(settings, self._outbox, self._timers, self._resources, self._original.report)
+        self._ipfail = Ipfail(settings, self._outbox, self._timers, self._resources, self._standby, now)
         self._retransmit = Retransmit(settings, self._outbox, self._timers, self._membership, self._tally)
         self._reception = Reception(
             settings, self._outbox, self._membership, self._retransmit, self._tally, self._challenge,
@@ -98,7 +100,7 @@ class Cluster:
     def _route(self) -> None:
         """Who takes which event, and which type of message."""
         self._handlers = {
-            Message: self._message,
+            Message: self._reception.message,
             Tick: self._tick,
             MediumUp: self._medium_up,
             MediumDown: self._medium_down,
@@ -106,11 +108,14 @@ class Cluster:
             Request: self._request,
             Reload: self._reload,
             LeaseLapsed: self._lease_lapsed,
+            PingAnswer: self._ipfail.answered,
         }
         self._kinds = {
             "ask_resources": self._standby.ask_resources, "hb_takeover": self._standby.hb_takeover,
             "starting": self._original.starting, "resource": self._original.resource,
             "reqnodes": self._original.reqnodes, "query-cstatus": self._original.query_cstatus,
+            "hbapi-clstat": self._ipfail.joined, "num_ping_nodes": self._ipfail.num_ping_nodes,
+            "you_are_dead": self._ipfail.you_are_dead, "abort_giveup": self._ipfail.abort_giveup,
             **self._original.legacy.kinds,
         }  # fmt: skip
 
@@ -120,7 +125,7 @@ class Cluster:
         if now > self._lease.ends:
             self._steady.end()
             self._lease.lapse("this node has not run for the length of its lease")
-        if not self._steady.take(event, now):
+        if not (self._ipfail.same(event, now) or self._steady.take(event, now)):
             if type(event) is not Tick:
                 self._steady.end()
             self._handlers[type(event)](event, now)  # type: ignore[operator]
@@ -147,8 +152,9 @@ class Cluster:
             state=self._membership.local.state_name,
             generation=self._outbox.generation,
             holds=self._resources.holds,
-            stable=self._stable(),
-            nodes=node_views(self.settings, self._outbox.generation, self._membership, self._media_up),
+            stable=stable(self._resources, self._standby),
+            nodes=node_views(self.settings, self._outbox.generation, self._membership, self._media_up)
+            | self._ipfail.pings.views(),
             groups=[group_view(self._resources, key) for key in self._resources.groups],
             warnings=[*self._agreement.warnings, *self._reception.unanswered, *self._reception.warnings],
             last_failover=self._failover,
@@ -210,6 +216,7 @@ class Cluster:
         self._agreement.reconfigure(event.settings)
         self._membership.reconfigure(event.settings)
         self._retransmit.reconfigure(event.settings)
+        self._ipfail.reconfigure(event.settings)
         self._media_up &= set(event.settings.media)
         self._outbox.note(INFO, "configuration reloaded")
         self._replan_due = True
@@ -225,9 +232,6 @@ class Cluster:
             self._standby.reconfigure(self.settings)
 
     # --- messages
-
-    def _message(self, message: Message, now: int) -> None:
-        self._reception.message(message, now)
 
     def _restarted(self, peer: Peer) -> None:
         self._standby.peer_lost(f"{peer.name} has restarted")
@@ -302,15 +306,16 @@ class Cluster:
 
     def _after(self) -> None:
         """What any event may have made possible."""
-        if self._membership.communications_up():
+        if self._ipfail.may_start and self._membership.communications_up():
             self._membership.trigger(self._outbox.now)
         self._replan()
         self._original.look()
+        self._ipfail.look()
         self._resources.evaluate()
         self._standby.progress()
         self._lease.refresh()
         self._retransmit.schedule()
-        if self._failover and self._failover["completed_ns"] is None and self._stable():
+        if self._failover and self._failover["completed_ns"] is None and stable(self._resources, self._standby):
             self._failover["completed_ns"] = self._outbox.now
         if self._resources.gone():
             self._membership.silent = True
@@ -331,16 +336,3 @@ class Cluster:
             self._resources.ended = True
             self._outbox.note(INFO, "shutdown complete")
             self._outbox.put(Stop())
-
-    # --- views
-
-    def _stable(self) -> bool:
-        """Nothing moves, and a hand-over would be accepted now, if there is somebody to take it."""
-        other = self._resources.other
-        if not (other.alone or other.ready):
-            return False
-        settled = self._resources.state == resources.SETTLED and self._resources.quiet
-        groups = self._resources.groups.values()
-        failed = any(machine.claimed and not machine.up for machine in groups)
-        nobodys = any(not machine.claimed and not other.claims(self._resources.label(machine)) for machine in groups)
-        return settled and not failed and not nobodys and self._standby.state == IDLE

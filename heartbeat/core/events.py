@@ -47,6 +47,15 @@ class AgentExited:
         self.detail = detail
 
 
+class PingAnswer:
+    """A ping node has answered what this node had sent it: its name in ha.cf."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+
+
 class LeaseLapsed:
     """A lease had run out when it was to be renewed: this process was kept from running, or no medium took anything.
     The core finds out most of the time by itself, from `now`."""
@@ -79,4 +88,4 @@ class Reload:
 
 
 if TYPE_CHECKING:
-    Event = Message | Tick | MediumUp | MediumDown | AgentExited | LeaseLapsed | Request | Reload
+    Event = Message | Tick | MediumUp | MediumDown | AgentExited | PingAnswer | LeaseLapsed | Request | Reload

@@ -36,7 +36,10 @@ SILENT_PART = 5, 4  # of a keepalive
 # where the list of nodes begins in timing_digest (settings.py)
 NODES_AT = 4
 # types that may move groups: what is newer than these is all that is believed after a restart
-DECIDING = ("shutdone", "ask_resources", "hb_takeover", "ip-request", "ip-request-resp", "stonith")
+DECIDING = (
+    "shutdone", "ask_resources", "hb_takeover", "ip-request", "ip-request-resp", "stonith", "num_ping_nodes",
+    "you_are_dead",
+)  # fmt: skip
 
 
 class Reception:

@@ -18,6 +18,9 @@ NEVER = 1 << 63  # an instant
 FAILBACK_OFF, FAILBACK_ON, FAILBACK_LEGACY = 0, 1, 2
 FAILBACK_NAMES = ("off", "on", "legacy")
 
+# nodes of a cluster, ping nodes included (wire format: sizes)
+NODES_MOST = 100
+
 # A lease ends this part of deadtime, and at least this time, before the peer may take over. The kernel counts leases
 # in its own ticks, of 4 ms where it counts coarsely: a lease starts and ends on one.
 LEASE_MARGIN_PART = 10
@@ -92,16 +95,17 @@ class Settings:
     lease_ns: how long this node answers for a group's addresses after the last sign of life that it sent. grant_ns: the
     same for what is granted between two of them. lease_slack_ns: what may pass between a look at the clock and either,
     half of the margin. alone_ns: for so long a run that had found the peer dead may be continued by the next one.
+    ping_nodes: names; deadping_ns: silent for so long is dead. ipfail: they are counted, and that counts (ipfail.py).
     hooks: names of the operator's scripts in rc.d that are to run (hooks.py).
     strong_required: a message without the strong signature (docs/protocol.md) is nobody's.
     divisor: all times, the core's own constants too, run this many times faster (1 for operators).
     """
 
     __slots__ = (
-        "alone_ns", "answer_ns", "auto_failback", "deadtime_ns", "divisor", "failback_delay_ns", "frame_ns",
-        "grant_ns", "groups", "hooks", "hopfudge", "initdead_ns", "keepalive_ns", "lease_ns", "lease_slack_ns",
-        "max_rexmit_delay_ns", "media", "node", "nodes", "reboot_on_stop_failure", "resources_digest",
-        "strong_required", "timing_digest", "uuid", "warntime_ns",
+        "alone_ns", "answer_ns", "auto_failback", "deadping_ns", "deadtime_ns", "divisor", "failback_delay_ns",
+        "frame_ns", "grant_ns", "groups", "hooks", "hopfudge", "initdead_ns", "ipfail", "keepalive_ns", "lease_ns",
+        "lease_slack_ns", "max_rexmit_delay_ns", "media", "node", "nodes", "ping_nodes", "reboot_on_stop_failure",
+        "resources_digest", "strong_required", "timing_digest", "uuid", "warntime_ns",
     )  # fmt: skip
 
     def __init__(
@@ -122,6 +126,9 @@ class Settings:
         hopfudge: int = 1,
         frame_ns: int = 0,
         reboot_on_stop_failure: bool = False,
+        ping_nodes: Sequence[str] = (),
+        deadping_ns: int = 30 * SECOND,
+        ipfail: bool = False,
         strong_required: bool = False,
         resources_digest: str = "00000000",
         timing_digest: str = "00000000",
@@ -142,6 +149,9 @@ class Settings:
         self.max_rexmit_delay_ns = max_rexmit_delay_ns
         self.hopfudge = hopfudge
         self.frame_ns = frame_ns
+        self.ping_nodes = tuple(ping_nodes)
+        self.deadping_ns = deadping_ns
+        self.ipfail = ipfail
         self.reboot_on_stop_failure = reboot_on_stop_failure
         self.strong_required = strong_required
         self.resources_digest = resources_digest

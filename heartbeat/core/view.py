@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from heartbeat.core import resources
+from heartbeat.core.standby import IDLE
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -9,18 +12,24 @@ if TYPE_CHECKING:
     from heartbeat.core.membership import Membership
     from heartbeat.core.resources import Resources
     from heartbeat.core.settings import Settings
+    from heartbeat.core.standby import Standby
 
 # a peer's group, as its bulletin's letter says
 PEER_STATES = {"s": "starting", "h": "held", "p": "stopping", "f": "failed", "l": "held"}
 
 
 class NodeView:
-    """status: init, up, active or dead. links: medium → up or dead. last_heard_ns: when its newest heartbeat came,
-    None for this node itself and for one never heard in its generation."""
+    """status: init, up, active, dead or quarantined; of a ping node init, ping or dead. links: medium → up or dead.
+    last_heard_ns: when its newest heartbeat, or answer, came, None for this node itself and for one never heard in its
+    generation. kind: normal or ping."""
 
-    __slots__ = ("generation", "last_heard_ns", "links", "status")
+    __slots__ = ("generation", "kind", "last_heard_ns", "links", "status")
 
-    def __init__(self, status: str, generation: int, links: dict[str, str], last_heard_ns: int | None = None) -> None:
+    def __init__(
+        self, status: str, generation: int, links: dict[str, str], last_heard_ns: int | None = None,
+        *, kind: str = "normal",
+    ) -> None:  # fmt: skip
+        self.kind = kind
         self.status = status
         self.generation = generation
         self.links = links
@@ -77,6 +86,18 @@ def node_views(
             links = {medium: link.state_name for medium, link in peer.links.items()}
             views[name] = NodeView(peer.state_name, peer.tracker.generation, links, peer.last_status_ns or None)
     return views
+
+
+def stable(held: Resources, standby: Standby) -> bool:
+    """Nothing moves, and a hand-over would be accepted now, if there is somebody to take it."""
+    other = held.other
+    if not (other.alone or other.ready):
+        return False
+    settled = held.state == resources.SETTLED and held.quiet
+    groups = held.groups.values()
+    failed = any(machine.claimed and not machine.up for machine in groups)
+    nobodys = any(not machine.claimed and not other.claims(held.label(machine)) for machine in groups)
+    return settled and not failed and not nobodys and standby.state == IDLE
 
 
 def group_view(held: Resources, key: str) -> GroupView:

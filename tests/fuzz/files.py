@@ -91,12 +91,12 @@ def judge_dump(config: Config, authkeys: bytes) -> None:
 
 def ask_machine(files: Mapping[str, bytes]) -> None:
     """The same with everything that is asked of this machine, but for name servers and its devices."""
-    resolve, tty_problem = machine.resolve, machine.tty_problem
-    machine.resolve = lambda host: None
+    resolve, tty_problem = machine._resolve, machine.tty_problem
+    machine._resolve = lambda host, family: None
     machine.tty_problem = lambda path: "is not a tty" if path.startswith("/dev") else tty_problem(path)
     try:
         read(files, ask_machine=True)
     except ConfigError as error:
         judge_refusal(error, files)
     finally:
-        machine.resolve, machine.tty_problem = resolve, tty_problem
+        machine._resolve, machine.tty_problem = resolve, tty_problem

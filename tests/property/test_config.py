@@ -198,9 +198,9 @@ def test_the_machine_is_asked_nothing_that_it_cannot_answer(ha_cf: bytes) -> Non
     """Paths, names and numbers of a hostile file reach system calls; name servers are left out."""
     from heartbeat.config import machine
 
-    resolve = machine.resolve
-    machine.resolve = lambda host: None
+    resolve = machine._resolve
+    machine._resolve = lambda host, family: None
     try:
         attempt({**SOUND, "ha.cf": ha_cf}, machine=True)
     finally:
-        machine.resolve = resolve
+        machine._resolve = resolve

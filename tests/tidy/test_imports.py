@@ -37,12 +37,13 @@ ALLOWED = {
     "heartbeat.log": INTERFACE | TOOLS,
     "heartbeat.loop": TOOLS,
     "heartbeat.wire": INTERFACE | TOOLS | {"_hbfast", "heartbeat.media"},
+    "heartbeat.pings": INTERFACE | TOOLS | {"_hbfast", "heartbeat.media"},
     "heartbeat.gate": {"heartbeat.agents"},
     "heartbeat.gatekeeper": INTERFACE | TOOLS | {"heartbeat.gate"},
     "heartbeat.lease": INTERFACE | TOOLS | {"heartbeat.gate", "heartbeat.gatekeeper"},
     "heartbeat.executor": INTERFACE | TOOLS | {
         "heartbeat.agents", "heartbeat.alarm", "heartbeat.children", "heartbeat.control", "heartbeat.hooks",
-        "heartbeat.lease", "heartbeat.log", "heartbeat.peers", "heartbeat.realtime",
+        "heartbeat.lease", "heartbeat.log", "heartbeat.peers", "heartbeat.pings", "heartbeat.realtime",
     },
     "heartbeat.respawn": INTERFACE | TOOLS | {"heartbeat.children", "heartbeat.executor"},
     "heartbeat.daemon": INTERFACE | TOOLS | {

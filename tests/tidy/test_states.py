@@ -18,7 +18,7 @@ def test_the_page_is_what_the_tables_say():
 
 def test_every_machine_is_on_the_page():
     assert {machine.__name__ for machine in states.machines()} == {
-        "GroupMachine", "Lease", "Link", "Local", "Original", "Peer", "Resources", "Standby",
+        "GroupMachine", "Ipfail", "Lease", "Link", "Local", "Original", "Peer", "PingNode", "Resources", "Standby",
     }  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def test_every_machine_begins_in_its_first_state(monkeypatch):
         initialise(machine, state)
 
     monkeypatch.setattr(Machine, "__init__", note)
-    World().boot("julius")
+    World().boot("julius", ping_nodes=("10.0.0.9",))
     assert {kind for kind, _ in made} == set(states.machines())
     assert [(kind, state) for kind, state in made if state != 0] == []
 

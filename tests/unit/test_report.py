@@ -58,8 +58,13 @@ def test_the_object_is_the_documented_one_and_json():
         "holds": "all",
         "stable": True,
         "nodes": {
-            "julius": {"status": "active", "generation": 7, "links": {}, "last_heard_ns": None},
-            "caesar": {"status": "dead", "generation": 3, "links": {"/dev/ttyS0": "dead"}, "last_heard_ns": 5},
+            "julius": {
+                "type": "normal", "status": "active", "generation": 7, "links": {}, "last_heard_ns": None,
+            },
+            "caesar": {
+                "type": "normal", "status": "dead", "generation": 3, "links": {"/dev/ttyS0": "dead"},
+                "last_heard_ns": 5,
+            },
         },
         "media": [
             {

@@ -33,7 +33,7 @@ STATUS: dict[str, Any] = {
     "nodes": {
         "julius": {"status": "active", "generation": 1795000001, "links": {"/dev/ttyS0": "up", "eth0": "up"}},
         "caesar": {"status": "up", "generation": 1795000000, "links": {"/dev/ttyS0": "up", "eth0": "dead"}},
-        "10.0.0.1": {"status": "ping", "generation": 0, "links": {"10.0.0.1": "up"}},
+        "10.0.0.1": {"type": "ping", "status": "ping", "generation": 0, "links": {"10.0.0.1": "up"}},
         "brutus": {"status": "dead", "generation": 0, "links": {"/dev/ttyS0": "dead"}},
     },
     "media": [

@@ -102,6 +102,24 @@ CHANGES: list[tuple[str, Change]] = [
     ("initdead 5 < deadtime", instead("initdead", "initdead 5")),
     ("initdead 9 deadtime 4", both(instead("initdead", "initdead 9"), instead("deadtime", "deadtime 4"))),
     ("deadping 1", more("deadping 1")),
+    ("ping", more("ping 10.0.0.1")),
+    ("ping two hosts", more("ping 10.0.0.1 10.0.0.3")),
+    ("ping two hosts, with a comma", more("ping 10.0.0.1,10.0.0.3")),
+    ("ping the same twice", more("ping 10.0.0.1", "ping 10.0.0.1")),
+    ("ping unknown host", more("ping nosuchhost.invalid")),
+    ("ping no address", more("ping 300.1.1.1")),
+    ("ping IPv6", more("ping fe80::1")),
+    ("ping6", more("ping6 ::1")),
+    ("ping6 IPv4", more("ping6 10.0.0.1")),
+    ("ping_group alone", more("ping_group")),
+    ("ping_group no host", more("ping_group gateways")),
+    ("ping_group", more("ping_group gateways 10.0.0.1 10.0.0.3")),
+    ("ping_group one unknown host", more("ping_group gateways 10.0.0.1 nosuchhost.invalid")),
+    ("ping_group only unknown hosts", more("ping_group gateways nosuchhost.invalid")),
+    ("ping_group with a comma", more("ping_group gateways 10.0.0.1,10.0.0.3")),
+    ("ping_group named as a node", more("ping_group caesar 10.0.0.1")),
+    ("ping_group named as a ping node", more("ping_group 10.0.0.1 10.0.0.3", "ping 10.0.0.1")),
+    ("ipfail at another path", more("ping 10.0.0.1", "respawn hacluster /usr/lib/heartbeat/ipfail")),
     ("auto_failback missing", without("auto_failback")),
     ("auto_failback legacy", instead("auto_failback", "auto_failback legacy")),
     ("auto_failback maybe", instead("auto_failback", "auto_failback maybe")),
@@ -185,14 +203,16 @@ CHANGES: list[tuple[str, Change]] = [
     ("indented + upper", resources("  JULIUS 10.0.0.254\n")),
 ]
 
-# the original refuses; here one working medium suffices, and the other starts down
-STARTS_HERE = ("two on bcast line, one bad",)
+# the original refuses; here one working medium suffices, and the other starts down; and ipfail is built in
+STARTS_HERE = ("two on bcast line, one bad", "ipfail at another path")
 # the original starts; here keys that others may write are refused like keys that others may read
 REFUSED_HERE = ("authkeys 622",)
-# nonsense that the original starts on without a word
+# nonsense that the original starts on, mostly without a word
 NONSENSE = (
     "warntime 20 > deadtime", "watchdog none", "node dup", "empty value", "key with spaces", "crc",
-    "node only", "two on bcast line, one bad",
+    "node only", "two on bcast line, one bad", "ping the same twice", "ping_group one unknown host",
+    "ping_group only unknown hosts", "ping_group with a comma", "ping_group named as a node",
+    "ping_group named as a ping node",
 )  # fmt: skip
 # what the original warns of and is no trouble here: without a log directive the journal is used
 SILENT_HERE = ("no logging",)

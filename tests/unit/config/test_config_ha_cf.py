@@ -10,7 +10,8 @@ import pytest
 from heartbeat import log
 from heartbeat.config import Config, ConfigError, load, machine
 from heartbeat.config.directives import FACILITIES, TABLE
-from heartbeat.config.record import MediumConfig, Respawn
+from heartbeat.config.dump import split
+from heartbeat.config.record import MediumConfig, PingConfig, Respawn
 from heartbeat.core.settings import FAILBACK_LEGACY, FAILBACK_OFF, FAILBACK_ON, MILLISECOND, SECOND
 
 if TYPE_CHECKING:
@@ -436,8 +437,7 @@ def test_mistakes_in_a_medium_refuse_although_another_works(files: Files, line: 
 
 
 @pytest.mark.parametrize(
-    "line", ["ping 10.0.0.1", "ping6 fe80::1", "ping_group gw 10.0.0.1 10.0.0.3", "ucast6 eth0 fe80::2", "deadping 30",
-             "mcast6 eth0 ff02::694 694 1 0"],
+    "line", ["ucast6 eth0 fe80::2", "mcast6 eth0 ff02::694 694 1 0"],
 )  # fmt: skip
 def test_media_of_a_later_version(files: Files, line: str) -> None:
     files.add(line)
@@ -522,12 +522,120 @@ def test_respawn(files: Files) -> None:
 
 def test_ipfail_needs_nothing_of_the_original(files: Files) -> None:
     files.add("respawn hacluster /usr/lib/nowhere/heartbeat/ipfail", "apiauth ipfail gid=haclient uid=hacluster")
+    files.add("ping 10.0.0.1")
     config = files.load()
     assert config.respawn == ()
+    assert config.ipfail == "hacluster /usr/lib/nowhere/heartbeat/ipfail"
+    assert config.settings(bytes(16)).ipfail
     assert config.apiauth == {"ipfail": (("hacluster",), ("haclient",))}
-    assert [text.split(": ")[1] for text in files.bare(config.warnings)] == [
-        "ipfail is not started", "apiauth 'ipfail' has no effect"
-    ]  # fmt: skip
+    assert files.bare(config.warnings) == ["ha.cf:12: apiauth 'ipfail' has no effect: it is built in"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "warning"),
+    [
+        (["auto_failback off"], "ha.cf:12: ipfail does nothing without a ping node: add a line ping ADDRESS"),
+        (["auto_failback legacy", "ping 10.0.0.1"],
+         "ha.cf:12: ipfail does nothing with auto_failback legacy: write on or off"),
+    ],
+)  # fmt: skip
+def test_where_ipfail_does_nothing(files: Files, lines: list[str], warning: str) -> None:
+    files.add(lines[0], "respawn hacluster /usr/libexec/heartbeat/ipfail", *lines[1:])
+    config = files.load()
+    assert warning in files.bare(config.warnings)
+    assert not config.settings(bytes(16)).ipfail
+
+
+def test_ipfail_is_named_by_an_absolute_path(files: Files) -> None:
+    files.add("respawn hacluster ipfail")
+    assert files.errors() == ["ha.cf:11: respawn 'ipfail' is no absolute path"]
+
+
+# ---- ping nodes
+
+
+def test_ping_nodes(files: Files) -> None:
+    files.add("ping 10.0.0.1,caesar.example", "ping6 FD00::1", "ping_group Gateways 10.0.0.3 caesar.example 10.0.0.3")
+    files.add("deadping 7")
+    config = files.load()
+    assert config.warnings == ()
+    assert [(each.name, each.type, each.hosts, each.addresses) for each in config.pings] == [
+        ("10.0.0.1", "ping", ("10.0.0.1",), ("10.0.0.1",)),
+        ("caesar.example", "ping", ("caesar.example",), ("10.0.0.2",)),
+        ("fd00::1", "ping6", ("FD00::1",), ("fd00::1",)),
+        ("gateways", "ping_group", ("10.0.0.3", "caesar.example"), ("10.0.0.3", "10.0.0.2")),
+    ]
+    settings = config.settings(bytes(16))
+    assert settings.ping_nodes == ("10.0.0.1", "caesar.example", "fd00::1", "gateways")
+    assert settings.deadping_ns == 7 * SECOND
+    assert len(config.media) == 1  # heartbeats do not go there
+    files.replace("bcast", "# none")
+    assert "no medium to send heartbeats on" in files.errors()[0]
+
+
+def test_deadping_is_deadtime_unless_it_is_given(files: Files) -> None:
+    assert files.load().settings(bytes(16)).deadping_ns == 10 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("ping nosuchhost.invalid", "ping 'nosuchhost.invalid' is no host: write its address"),
+        ("ping 300.1.1.1", "ping '300.1.1.1' is no host: write its address"),
+        ("ping fe80::1", "ping 'fe80::1' is no host: write its address; for an IPv6 address write ping6"),
+        ("ping6 10.0.0.1", "ping6 '10.0.0.1' is no host: write its address"),
+        ("ping_group", "ping_group needs a name and at least one host: ping_group gateways 10.0.0.1 10.0.0.3"),
+        ("ping_group gateways", "ping_group needs a name and at least one host: ping_group gateways 10.0.0.1 10.0.0.3"),
+        ("ping_group a=b 10.0.0.1", "ping_group 'a=b' is no name for a ping node"),
+        ("ping_group g " + " ".join(f"10.0.1.{last}" for last in range(65)), "ping_group 'g' has more than 64 hosts"),
+    ],
+)
+def test_what_is_no_ping_node(files: Files, line: str, error: str) -> None:
+    files.add(line)
+    assert files.errors() == [f"ha.cf:11: {error}"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "warning", "names"),
+    [
+        (["ping 10.0.0.1", "ping_group 10.0.0.1 10.0.0.3"], "ha.cf:12: ping node 10.0.0.1 is there already; this one is"
+         " ignored", ["10.0.0.1"]),
+        (["ping 10.0.0.3", "ping_group Caesar 10.0.0.1"], "ha.cf:12: caesar is a node of the cluster, and cannot be a"
+         " ping node as well; the line is ignored", ["10.0.0.3"]),
+        (["ping_group g nosuchhost.invalid 10.0.0.1"], "ha.cf:11: ping_group 'g': 'nosuchhost.invalid' cannot be"
+         " resolved, and is not asked", ["g"]),
+    ],
+)  # fmt: skip
+def test_ping_nodes_that_are_warned_of(files: Files, lines: list[str], warning: str, names: list[str]) -> None:
+    files.add(*lines)
+    config = files.load()
+    assert files.bare(config.warnings) == [warning]
+    assert [ping.name for ping in config.pings] == names
+
+
+def test_too_many_ping_nodes(files: Files) -> None:
+    files.add(*(f"ping 10.1.0.{number}" for number in range(1, 100)))
+    assert files.errors() == ["ha.cf:109: more than 100 nodes, ping nodes included"]
+
+
+def test_a_reload_asks_no_name_server_for_ping_nodes(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.add("ping caesar.example", "ping_group g caesar.example")
+    config = files.load()
+    for name in ("resolve", "resolve_6"):
+        monkeypatch.setattr(machine, name, lambda host: pytest.fail(f"asked for {host}"))
+    assert files.load(previous=config).pings == config.pings
+    files.add("ping new.example")
+    assert files.errors(previous=config) == [
+        "ha.cf:13: ping 'new.example' is new, and the name server is not asked at a reload: write its address"
+    ]
+
+
+def test_ping_nodes_in_the_dump_parse_again(files: Files) -> None:
+    files.add("ping 10.0.0.1", "ping6 fd00::1", "ping_group g 10.0.0.1 10.0.0.3", "deadping 7")
+    files.add("respawn hacluster /usr/libexec/heartbeat/ipfail")
+    config = files.load()
+    files.ha_cf = split(config.dump())["ha.cf"]
+    assert files.load() == config
 
 
 @pytest.mark.parametrize(
@@ -715,6 +823,9 @@ EFFECTIVE = {
     "log_badpack": ("log_badpack", False), "realtime": ("realtime", False), "rtprio": ("rtprio", 50),
     "authkeys_permissions": ("authkeys_permissions", "warn"), "strong_auth": ("strong_auth", "required"),
     "udp_sources": ("udp_sources", "10.0.0.2 10.0.0.3"), "coredumps": ("coredumps", True),
+    "deadping": ("deadping_ms", 20_000), "ping": ("pings", (PingConfig("10.0.0.1", "ping", *[["10.0.0.1"]] * 2),)),
+    "ping6": ("pings", (PingConfig("fe80::1", "ping6", *[["fe80::1"]] * 2),)),
+    "ping_group": ("pings", (PingConfig("g", "ping_group", *[["10.0.0.1"]] * 2),)),
 }  # fmt: skip
 # these change nothing when they say what holds anyway
 QUIET = ("node", "autojoin", "baud", "udpport", "on_stop_failure", "builtin_agents", "mailserver", "use_logd",

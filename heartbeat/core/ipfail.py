@@ -1,0 +1,189 @@
+"""ipfail: who sees fewer ping nodes gives its groups to the other node.
+
+With `respawn … ipfail` in ha.cf this node plays the part of the original's client of that name itself, beside a node
+that runs it and beside one of ours alike. Each tells the other how many ping nodes it sees when that has changed
+(`num_ping_nodes`), and when the other says that it is there (`hbapi-clstat`, join). Who is told, and sees
+
+    more       says `you_are_dead`: the other gives up all of its groups
+    as many    says `abort_giveup`: give nothing up; with auto_failback on, what prefers the other goes back
+    fewer      gives up all of its groups
+
+in two keepalives, in which the other may find that it has lost the same ping node.
+
+    absent ──► watching ◄──► giving up
+"""
+
+from __future__ import annotations
+
+from heartbeat.core import resources
+from heartbeat.core.actions import INFO, URGENT, WARN
+from heartbeat.core.events import PingAnswer
+from heartbeat.core.machine import Machine
+from heartbeat.core.peer import ACTIVE
+from heartbeat.core.pingnodes import PingNodes
+from heartbeat.core.settings import FAILBACK_ON, NODES_MOST
+from heartbeat.core.view import stable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _hbfast.codec import Message
+    from heartbeat.core.events import Event
+    from heartbeat.core.group import GroupMachine
+    from heartbeat.core.outbox import Outbox
+    from heartbeat.core.peer import Peer
+    from heartbeat.core.resources import Resources
+    from heartbeat.core.settings import Settings
+    from heartbeat.core.standby import Standby
+    from heartbeat.core.timers import Timers
+
+ABSENT, WATCHING, GIVING_UP = range(3)
+
+CLIENT = "ipfail"
+# from whom, to whom, and which of the sender's registrations: what the original's clients add to each message
+FIELDS = [("from_id", CLIENT.encode()), ("to_id", CLIENT.encode()), ("client_gen", b"0")]
+# keepalives until a give-up
+DELAY = 2
+
+
+class Ipfail(Machine):
+    """pings: what is counted."""
+
+    NAMES = ("absent", "watching", "giving up")
+    ALLOWED = {
+        (ABSENT, WATCHING): "this node is active, and of each ping node it is known whether it answers",
+        (WATCHING, GIVING_UP): "the other node sees more ping nodes; or as many, and some groups prefer it",
+        (GIVING_UP, WATCHING): "as many after all; the hand-over has begun; there is nothing to hand over, or nobody",
+        (WATCHING, ABSENT): "a reload has taken it out of ha.cf",
+        (GIVING_UP, ABSENT): "a reload has taken it out of ha.cf",
+    }
+
+    __slots__ = ("_kind", "_outbox", "_resources", "_settings", "_standby", "_timer", "_timers", "pings")
+
+    def __init__(
+        self, settings: Settings, outbox: Outbox, timers: Timers, held: Resources, standby: Standby, now: int
+    ) -> None:
+        super().__init__(ABSENT)
+        self.pings = PingNodes(settings, outbox, timers, now, on_change=self._changed)
+        self._settings = settings
+        self._outbox = outbox
+        self._timers = timers
+        self._resources = held
+        self._standby = standby
+        self._kind = "all"  # of the give-up that is due
+        self._timer = -1  # taken when it is first needed
+
+    def reconfigure(self, settings: Settings) -> None:
+        self._settings = settings
+        self.pings.reconfigure(settings)
+        if not settings.ipfail and self.state != ABSENT:
+            self._cancel("a reload has taken ipfail out")
+            self.enter(ABSENT)
+
+    # --- what is seen here
+
+    def same(self, event: Event, now: int) -> bool:
+        """A ping node answers, as it did before: nothing follows from it."""
+        return type(event) is PingAnswer and self.pings.again(event.node, now)
+
+    def answered(self, event: PingAnswer, now: int) -> None:
+        self.pings.answered(event.node, now)
+
+    @property
+    def may_start(self) -> bool:
+        """Beside an original this node is active when it knows of each ping node, as the original is. Else no start
+        waits for one."""
+        return self.pings.known or not self._resources.other.original
+
+    def look(self) -> None:
+        """After every event: is it time to begin?"""
+        if self.state != ABSENT or not self._settings.ipfail:
+            return
+        active = self._resources.membership.local.state == ACTIVE
+        if active and self.pings.known and self._resources.state < resources.LEAVING:
+            self.enter(WATCHING)
+            self._outbox.note(INFO, f"ipfail: this node sees {self.pings.count} ping nodes")
+            self._outbox.send("hbapi-clstat", [("st", b"join"), *FIELDS[:2], ("info", b"signon"), *FIELDS[2:]])
+
+    def _changed(self) -> None:
+        """A ping node has come, or is gone."""
+        if self.state != ABSENT:
+            self._outbox.note(INFO, f"ipfail: this node sees {self.pings.count} ping nodes now")
+            self._count()
+
+    def _count(self) -> None:
+        peer = self._resources.other.peer
+        if peer is not None and peer.alive:
+            self._say(peer, "num_ping_nodes", ("num_ping", b"%d" % self.pings.count))
+
+    def _say(self, peer: Peer, kind: str, *fields: tuple[str, bytes]) -> None:
+        self._outbox.send(kind, [*fields, *FIELDS], to=peer.name, priority=URGENT)
+
+    # --- what the other says
+
+    def joined(self, peer: Peer, message: Message) -> None:
+        if self.state != ABSENT and message.get("from_id") == CLIENT and message.get("st") == "join":
+            self._count()
+
+    def num_ping_nodes(self, peer: Peer, message: Message) -> None:
+        text = message.get("num_ping") or ""
+        if self.state == ABSENT or not (text.isascii() and text.isdecimal()) or len(text) > 3 or int(text) > NODES_MOST:
+            return
+        theirs, ours = int(text), self.pings.count
+        if ours > theirs:
+            self._outbox.note(INFO, f"ipfail: {peer.name} sees {theirs} ping nodes, this node {ours}: telling it")
+            self._say(peer, "you_are_dead")
+        elif ours < theirs:
+            self._give_up("all", f"{peer.name} sees {theirs} ping nodes, this node {ours}")
+        else:
+            self._say(peer, "abort_giveup")
+            if self.state == GIVING_UP:
+                self._cancel(f"{peer.name} sees as many ping nodes")
+            elif self._settings.auto_failback == FAILBACK_ON and stable(self._resources, self._standby):
+                self._give_up("foreign", f"{peer.name} sees as many ping nodes")
+
+    def you_are_dead(self, peer: Peer, message: Message) -> None:
+        if self.state != ABSENT:
+            self._give_up("all", f"{peer.name} sees more ping nodes")
+
+    def abort_giveup(self, peer: Peer, message: Message) -> None:
+        self._cancel(f"{peer.name} sees as many ping nodes")
+
+    # --- giving up
+
+    def _concerned(self) -> list[GroupMachine]:
+        held = self._resources
+        return [m for m in held.groups.values() if m.claimed and (self._kind == "all" or not held.local(m))]
+
+    def _give_up(self, kind: str, why: str) -> None:
+        """In a while. One that is under way already keeps its instant."""
+        waiting = self.state == GIVING_UP
+        self._kind = "all" if waiting and self._kind == "all" else kind
+        if waiting or not self._concerned():
+            return
+        self.enter(GIVING_UP)
+        severity = WARN if kind == "all" else INFO
+        self._outbox.note(severity, f"ipfail: {why}: giving up {kind} in two keepalives")
+        if self._timer < 0:
+            self._timer = self._timers.new(self._due)
+        self._later()
+
+    def _later(self) -> None:
+        self._timers.arm(self._timer, self._outbox.now + DELAY * self._settings.keepalive_ns)
+
+    def _cancel(self, why: str) -> None:
+        if self.state == GIVING_UP:
+            self._timers.disarm(self._timer)
+            self.enter(WATCHING)
+            self._outbox.note(INFO, f"ipfail: nothing is given up: {why}")
+
+    def _due(self, now: int) -> None:
+        machines = self._concerned()
+        if not machines or self._resources.other.alone:
+            self._cancel("there is nothing to give, or nobody to take it")
+        elif self._kind == "foreign":
+            self.enter(WATCHING)
+            self._resources.failback.wanted = True  # in its time, and not to one that dies again and again
+        elif self._standby.give(machines, self._kind):
+            self.enter(WATCHING)
+        else:
+            self._later()  # something moves, or the other node is not ready yet
