@@ -8,7 +8,8 @@ that runs it and beside one of ours alike. Each tells the other how many ping no
     as many    says `abort_giveup`: give nothing up; with auto_failback on, what prefers the other goes back
     fewer      gives up all of its groups
 
-in two keepalives, in which the other may find that it has lost the same ping node.
+in two keepalives, in which the other may find that it has lost the same ping node. Two of ours whose files name
+different numbers of ping nodes, as amid a reload of both, do not compare.
 
     absent ──► watching ◄──► giving up
 """
@@ -41,6 +42,8 @@ ABSENT, WATCHING, GIVING_UP = range(3)
 CLIENT = "ipfail"
 # from whom, to whom, and which of the sender's registrations: what the original's clients add to each message
 FIELDS = [("from_id", CLIENT.encode()), ("to_id", CLIENT.encode()), ("client_gen", b"0")]
+# of num_ping_nodes, and ours alone: how many there are in ha.cf
+OF = "ping_nodes"
 # keepalives until a give-up
 DELAY = 2
 
@@ -54,7 +57,6 @@ class Ipfail(Machine):
         (WATCHING, GIVING_UP): "the other node sees more ping nodes; or as many, and some groups prefer it",
         (GIVING_UP, WATCHING): "as many after all; the hand-over has begun; there is nothing to hand over, or nobody",
         (WATCHING, ABSENT): "a reload has taken it out of ha.cf",
-        (GIVING_UP, ABSENT): "a reload has taken it out of ha.cf",
     }
 
     __slots__ = ("_kind", "_outbox", "_resources", "_settings", "_standby", "_timer", "_timers", "pings")
@@ -73,8 +75,11 @@ class Ipfail(Machine):
         self._timer = -1  # taken when it is first needed
 
     def reconfigure(self, settings: Settings) -> None:
+        changed = settings.ping_nodes != self._settings.ping_nodes
         self._settings = settings
         self.pings.reconfigure(settings)
+        if changed and self.state != ABSENT:
+            self._count()
         if not settings.ipfail and self.state != ABSENT:
             self._cancel("a reload has taken ipfail out")
             self.enter(ABSENT)
@@ -112,8 +117,9 @@ class Ipfail(Machine):
 
     def _count(self) -> None:
         peer = self._resources.other.peer
-        if peer is not None and peer.alive:
-            self._say(peer, "num_ping_nodes", ("num_ping", b"%d" % self.pings.count))
+        if peer is not None and peer.alive and self.pings.known:
+            pings = self.pings
+            self._say(peer, "num_ping_nodes", ("num_ping", b"%d" % pings.count), (OF, b"%d" % len(pings.nodes)))
 
     def _say(self, peer: Peer, kind: str, *fields: tuple[str, bytes]) -> None:
         self._outbox.send(kind, [*fields, *FIELDS], to=peer.name, priority=URGENT)
@@ -127,6 +133,11 @@ class Ipfail(Machine):
     def num_ping_nodes(self, peer: Peer, message: Message) -> None:
         text = message.get("num_ping") or ""
         if self.state == ABSENT or not (text.isascii() and text.isdecimal()) or len(text) > 3 or int(text) > NODES_MOST:
+            return
+        if not self.pings.known:
+            return  # the other is told when they are
+        if message.get(OF) not in (None, str(len(self.pings.nodes))):
+            self._outbox.note(WARN, f"ipfail: {peer.name} has other ping nodes in its ha.cf: not compared")
             return
         theirs, ours = int(text), self.pings.count
         if ours > theirs:

@@ -14,7 +14,7 @@ from pair import CAESAR, JULIUS, settings
 from _hbfast.codec import Decoder, Message, encode
 from heartbeat.core.bulletin import LETTERS, PHASES, label
 from heartbeat.core.cluster import Cluster
-from heartbeat.core.events import AgentExited, LeaseLapsed, MediumDown, MediumUp, Reload, Request, Tick
+from heartbeat.core.events import AgentExited, LeaseLapsed, MediumDown, MediumUp, PingAnswer, Reload, Request, Tick
 from heartbeat.core.settings import FAILBACK_LEGACY, FAILBACK_ON, MILLISECOND, SECOND, Group, Resource
 
 ABSENT = None
@@ -138,6 +138,18 @@ def moves(say: Speaker) -> Iterator[Message]:
         yield say.message(name, st="dead")
 
 
+def ping_counts(say: Speaker) -> Iterator[Message]:
+    for text in ("0", "1", "2", "3", "100", "101", "", "-1", "zz", "9" * 30, ABSENT):
+        yield say.message("num_ping_nodes", num_ping=text)
+    for kind in ("you_are_dead", "abort_giveup"):
+        yield say.message(kind, from_id="ipfail", to_id="ipfail")
+        yield say.message(kind)
+    for state, client in itertools.product(("join", "leave", "", ABSENT), ("ipfail", "other", "", ABSENT)):
+        yield say.message("hbapi-clstat", st=state, from_id=client)
+    for name in (*say.cluster.settings.ping_nodes, say.name):  # which its own medium alone may say
+        yield say.message("NS_st", src=name, st="ping", info="ping")
+
+
 def protocol(say: Speaker) -> Iterator[Message]:
     sent = say.cluster._outbox.sequence
     missing = min(next(iter(say.cluster._membership.peers.values())).tracker.missing, default=1)
@@ -203,6 +215,8 @@ def reloads(cluster: Cluster) -> Iterator[Reload]:
     yield changed(keepalive_ns=SECOND, warntime_ns=2 * SECOND, deadtime_ns=3 * SECOND)
     yield changed(deadtime_ns=MILLISECOND, keepalive_ns=MILLISECOND)
     yield changed(auto_failback=FAILBACK_LEGACY)
+    yield changed(ping_nodes=("10.0.0.9",), ipfail=True)
+    yield changed(ping_nodes=("switch", "new"), ipfail=True, auto_failback=FAILBACK_ON)
     yield changed(auto_failback=FAILBACK_ON, resources_digest="11111111", timing_digest="22222222")
 
 
@@ -224,13 +238,13 @@ def events(cluster: Cluster, now: int) -> Iterator[tuple[object, int]]:
     """(event, instant)."""
     medium = cluster.settings.media[0] if cluster.settings.media else "ttyS0"
     say = Speaker(cluster, cluster.settings.node, medium)
-    messages = [statuses(say), numberings(say), envelopes(say), moves(say)]
+    messages = [statuses(say), numberings(say), envelopes(say), moves(say), ping_counts(say)]
     if cluster._membership.peers:
         messages.append(protocol(say))
     elsewhere = Speaker(cluster, cluster.settings.node, "gone")
     several = [
         *messages, [elsewhere.message("status", ext=elsewhere.ext()), Message([])], requests(), exits(cluster),
-        reloads(cluster),
+        reloads(cluster), map(PingAnswer, (*cluster.settings.ping_nodes, "10.9.9.9", cluster.settings.node, "")),
         [MediumUp("eth9"), MediumDown("eth9", "gone"), MediumDown(medium, "unplugged"), MediumUp(medium)],
     ]  # fmt: skip
     for event in itertools.chain(*several):

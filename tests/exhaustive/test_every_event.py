@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from exhaustive import scenes, scenes_groups, scenes_legacy, scenes_moves, scenes_original
+from exhaustive import scenes, scenes_groups, scenes_ipfail, scenes_legacy, scenes_moves, scenes_original
 from exhaustive.copies import Frozen, use_plain_parts
 from exhaustive.events import describe, events
 from pair import World
@@ -36,7 +36,7 @@ from heartbeat.core.events import AgentExited, Tick
 from heartbeat.core.machine import Machine
 from heartbeat.core.settings import SECOND
 
-FILES = (scenes, scenes_groups, scenes_moves, scenes_original, scenes_legacy)
+FILES = (scenes, scenes_groups, scenes_moves, scenes_original, scenes_legacy, scenes_ipfail)
 SCENES = [each for file in FILES for each in scenes.SCENES if each.__module__ == file.__name__]
 LONG = os.environ.get("HEARTBEAT_TEST_LONG") == "1"
 # how many timers may fire after an event
@@ -190,6 +190,6 @@ def machines_of(cluster) -> list[Machine]:
     links = [link for peer in peers for link in peer.links.values()]
     alone = [
         cluster._membership.local, cluster._lease, cluster._resources, cluster._standby, cluster._original,
-        cluster._original.legacy,
+        cluster._original.legacy, cluster._ipfail,
     ]  # fmt: skip
-    return [*alone, *peers, *links, *cluster._resources.machines()]
+    return [*alone, *peers, *links, *cluster._resources.machines(), *cluster._ipfail.pings.nodes.values()]

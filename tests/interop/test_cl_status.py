@@ -121,8 +121,9 @@ LOG_LINE = re.compile(r"\w{3} \d\d \d\d:\d\d:\d\d \S+ cl_status: \[\d+\]: ERROR:
 VERSION = re.compile(r"^(version:\t|Heartbeat version )\S.*$", re.MULTILINE)
 PATIENCE_S = 40
 SETTINGS = [
-    Setting(OURS, ORIGINAL, media=("ucast", "serial")), Setting(ORIGINAL, OURS, media=("serial", "bcast"), failback="on")
-]  # fmt: skip
+    Setting(OURS, ORIGINAL, media=("ucast", "serial")),
+    Setting(ORIGINAL, OURS, media=("serial", "bcast"), failback="on"),
+]
 LONG = os.environ.get("HEARTBEAT_TEST_LONG") == "1"
 
 

@@ -155,6 +155,21 @@ def test_a_reload_brings_ping_nodes_and_ipfail_and_takes_them_away():
     assert world.nodes[CAESAR].cluster._ipfail.state == ipfail.ABSENT
 
 
+def test_a_reload_of_one_and_then_the_other_moves_nothing():
+    world = Pinged(ping_nodes=(GATEWAY,)).both()
+    for pings in ((GATEWAY, SWITCH), (SWITCH,)):
+        world.options |= {"ping_nodes": pings}
+        for node in world.nodes.values():
+            node.tell(Reload(settings(node.name, **world.options)))
+            world.run(15)
+            assert world.held() == HOME
+            assert node.cluster._ipfail.state == ipfail.WATCHING
+    assert any("not compared" in text for text in world.nodes[CAESAR].notes)
+    world.lose(JULIUS, ping=SWITCH)
+    world.run(10)
+    assert world.held() == ALL_CAESAR
+
+
 # --- ipfail between two of ours
 
 
