@@ -117,7 +117,10 @@ def test_own_groups_that_come_back_by_a_death(world):
     julius, _ = both(world)
     julius.hooks.clear()
     assert world.ask(julius, "standby")[0]
-    assert julius.hooks == []
+    assert world.ask(julius, "takeover", "local")[0]
+    assert SEED_GROUP.key in julius.claims()
+    assert brief(julius) == [("hb_takeover",)]
+    assert world.ask(julius, "standby")[0]
     world.kill(CAESAR)
     world.run(20)
     assert ("ip-request-resp", SEED_GROUP.key) in brief(julius, "ipaddr")
