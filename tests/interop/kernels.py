@@ -14,6 +14,7 @@ between two looks is not seen; a look that came late is written down as well, so
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import select
@@ -155,21 +156,28 @@ class _Look:
     def forget(self, router: str) -> None:
         if router in self._asked:
             self._asked.pop(router).close()
-            self._note(router, frozenset())
+            self._note(router, frozenset(), now_ns())
 
     def all(self) -> None:
         now = now_ns()
         if now - self._looked_ns > LATE_NS:
             self._write(at=now, late=now - self._looked_ns)
         self._looked_ns = now
-        for router, asked in self._asked.items():
-            found = self._wanted & set(_addresses(asked))
-            if found != self.held.get(router):
-                self._note(router, found)
+        found = self._look()
+        if any(one & other for one, other in itertools.combinations(found.values(), 2)):
+            # one kernel is asked after the other: between the two questions an address may have moved
+            found = self._look()
+        for router, held in found.items():
+            if held != self.held.get(router):
+                self._note(router, held, now)
 
-    def _note(self, router: str, found: frozenset[str]) -> None:
+    def _look(self) -> dict[str, frozenset[str]]:
+        return {router: self._wanted & set(_addresses(asked)) for router, asked in self._asked.items()}
+
+    def _note(self, router: str, found: frozenset[str], at_ns: int) -> None:
+        """at_ns: one instant for all that one look has found, or what moved between two looks would be with both."""
         self.held[router] = found
-        self._write(at=now_ns(), router=router, held=sorted(found))
+        self._write(at=at_ns, router=router, held=sorted(found))
 
     def _write(self, **fields: object) -> None:
         self._file.write(json.dumps(fields) + "\n")
