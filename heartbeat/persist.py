@@ -28,6 +28,8 @@ GENERATION_COLUMNS = 15
 UUID_FILE = "hb_uuid"
 UUID_OCTETS = 16
 PID_COLUMNS = 10
+# the main process of Heartbeat 3, as it shows in a list of processes
+ORIGINAL_TITLE = b"heartbeat: master control process"
 PEERS_FILE = "peers"
 # what its readers take: a cluster of this program has two nodes, one of the original 100; a name has 99 characters
 PEERS = 100
@@ -292,8 +294,9 @@ def c_rand(seed: int, count: int) -> list[int]:
 class AlreadyRunning(OSError):  # noqa: N818  reads as what it says
     """Another daemon holds the run directory. pid: its process, 0 where unknown."""
 
-    def __init__(self, path: str, pid: int) -> None:
-        super().__init__(errno.EEXIST, f"a heartbeat daemon (process {pid}) already runs in this directory", path)
+    def __init__(self, path: str, pid: int, *, original: bool = False) -> None:
+        which, where = ("Heartbeat 3", "on this machine") if original else ("a heartbeat daemon", "in this directory")
+        super().__init__(errno.EEXIST, f"{which} (process {pid}) already runs {where}", path)
         self.pid = pid
 
     def __str__(self) -> str:
@@ -305,7 +308,11 @@ class PidFile:
     was killed is known for what it is, whoever has its number now."""
 
     def __init__(self, path: str) -> None:
-        """Write and lock it. AlreadyRunning where another daemon has; OSError."""
+        """Write and lock it. AlreadyRunning where another daemon has, or Heartbeat 3 runs on this machine; OSError."""
+        other = os.path.join(os.path.dirname(os.path.dirname(path)), os.path.basename(path))
+        original = _original(other)
+        if original:
+            raise AlreadyRunning(other, original, original=True)
         self._path = path
         self._fd = self._lock()
         os.ftruncate(self._fd, 0)
@@ -345,6 +352,19 @@ def _pid_in(path: str) -> int:
     """0 where it names none. OSError."""
     content = (_read(path, 64) or b"").strip()
     return int(content) if content.isdigit() else 0
+
+
+def _original(path: str) -> int:
+    """The number of a Heartbeat 3 whose pid file this is, which would speak in this node's name as well; 0 for none.
+
+    Its file stands above our run directory and stays there when it has ended, so the process is looked at, too.
+    """
+    pid = _pid_in(path)
+    try:
+        line = _read(f"/proc/{pid}/cmdline", len(ORIGINAL_TITLE)) if pid else None
+    except ProcessLookupError:  # it has ended since
+        return 0
+    return pid if line == ORIGINAL_TITLE else 0
 
 
 def daemon_pidfd(path: str) -> int | None:

@@ -11,6 +11,7 @@ import resource
 import select
 import signal
 import stat
+import subprocess
 import threading
 import uuid
 
@@ -231,6 +232,27 @@ def test_a_second_daemon_is_refused_by_name(directory):
         persist.PidFile(f"{directory}/heartbeat.pid")
     assert refused.value.pid == process.pid
     assert str(process.pid) in str(refused.value)
+
+
+def test_a_daemon_beside_the_original_is_refused(directory):
+    """Both would speak in this node's name."""
+    path = f"{directory}/run/heartbeat.pid"
+    os.mkdir(f"{directory}/run")
+    with subprocess.Popen(["heartbeat: master control process", "60"], executable="/bin/sleep") as original:
+        try:
+            while not content(f"/proc/{original.pid}/cmdline"):  # between its birth and its name
+                os.sched_yield()
+            put(f"{directory}/heartbeat.pid", b"%10d\n" % original.pid)
+            with pytest.raises(persist.AlreadyRunning, match="Heartbeat 3") as refused:
+                persist.PidFile(path)
+        finally:
+            original.kill()
+    assert refused.value.pid == original.pid
+    assert not os.path.exists(path)
+    # its file stays behind, with a number that is nobody's, or somebody else's
+    persist.PidFile(path).close()
+    put(f"{directory}/heartbeat.pid", b"%10d\n" % os.getpid())
+    persist.PidFile(path).close()
 
 
 def test_a_daemon_that_was_killed_leaves_a_file_that_nobody_believes(directory):
