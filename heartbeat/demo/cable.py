@@ -38,6 +38,7 @@ class Direction:
     while unplugged.
 
     Counters are octets: carried; lost (cut, unplugged, or the far port not open); overrun (the far reader too slow).
+    taps: files in memory; one gets what the source sends, the other what has arrived at the target.
     """
 
     def __init__(self, rate_bits_per_s: int) -> None:
@@ -45,6 +46,7 @@ class Direction:
         self.target: int | None = None
         self.waiting = False
         self.carried = self.lost = self.overrun = 0
+        self.taps: Sequence[int] = ()
         self._octet_ns = BITS_PER_OCTET * SECOND / rate_bits_per_s
         self._chunk_octets = max(1, round(_LONGEST_CHUNK_NS / self._octet_ns))
         self._in_flight = b""
@@ -83,16 +85,21 @@ class Direction:
         except OSError:  # nothing queued, or its port is not open
             self._in_flight = b""
         self.waiting = bool(self._in_flight)
+        if self.taps:
+            os.write(self.taps[0], self._in_flight)
         self._arrives_ns = start_ns + round(len(self._in_flight) * self._octet_ns)
 
     def _hand_over(self, octets: bytes, cut: bool, damage: Callable[[bytes], bytes]) -> None:
         if cut or self.target is None or not is_open(self.target):
             self.lost += len(octets)
             return
+        octets = damage(octets)
         try:
-            written = os.write(self.target, damage(octets))
+            written = os.write(self.target, octets)
         except OSError:
             written = 0
+        if self.taps:
+            os.write(self.taps[1], octets[:written])
         self.carried += written
         self.overrun += len(octets) - written
 
@@ -141,12 +148,14 @@ class Pump:
         return True
 
     def _answer(self) -> bool:
-        text, fds, _, _ = socket.recv_fds(self._requests, _REQUEST_LIMIT, 1)
+        text, fds, _, _ = socket.recv_fds(self._requests, _REQUEST_LIMIT, 2)
         if not text:
             return False
         match json.loads(text):
             case ["plug", end]:
                 self._plug(end, fds[0])
+            case ["tap", end]:
+                self._directions[end].taps = fds
             case ["unplug", end]:
                 self._unplug(end)
             case ["cut", *ways]:
@@ -247,6 +256,11 @@ class Cable:
     def burst(self, octets: int) -> None:
         """Random octets both ways, now."""
         self.request("burst", octets)
+
+    def tap(self, end: int, sent: int, arrived: int) -> None:
+        """From now on these files (of memory: the pump must not wait) get what that end sends, and what of it arrives
+        at the other, noise and all."""
+        self.request("tap", end, fds=[sent, arrived])
 
     def counters(self) -> tuple[Counters, Counters]:
         """From the first end, from the second end. OSError: the pump is gone."""

@@ -22,9 +22,12 @@ import sys
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from types import ModuleType
+from typing import Any, TypeVar
 
+from interop import conversation, hostile, soak
 from interop.package import obstacle
 from interop.pair import Pair, playing
 from interop.program import PROGRAMS
@@ -32,6 +35,12 @@ from interop.scenarios import SCENARIOS
 from interop.setting import FAILBACKS, MEDIA, METHODS, Setting
 from interop.trial import Outcome, Trial
 
+# What else there is to play, each with a table of its own: its module, and what plays one setting of it.
+OTHERS: dict[str, tuple[ModuleType, Callable[[Setting], Any]]] = {
+    "conversations": (conversation, conversation.converse),
+    "hostile": (hostile, hostile.siege),
+    "soak": (soak, partial(soak.soak, seconds=soak.LONG_S)),
+}
 Key = TypeVar("Key", bound=Hashable)
 
 HEAD = ("began", "pair", "media", "method", "failback", "groups", "scenario", "step", "must", "is", "took, s",
@@ -98,6 +107,9 @@ def arguments() -> argparse.Namespace:
     add("--failbacks", type=words, default=["on", "off"], help=f"{', '.join(FAILBACKS)} (on,off)")
     add("--groups", type=lambda text: [int(word) for word in words(text)], default=[1, 2], help="1, 2 (1,2)")
     add("--only", default="", help="scenarios whose name has this word")
+    add("--conversations", action="store_true", help="instead: all media and methods, 500 messages each way")
+    add("--hostile", action="store_true", help="instead: what a third host says, and a second cluster")
+    add("--soak", action="store_true", help="instead: ten minutes on bad lines, for either place of ours")
     add("--json", type=Path, help="write the outcomes to this file, too, one object a line")
     add("--logs", type=Path, help="keep the logs of all nodes in this folder")
     return options.parse_args()
@@ -121,6 +133,9 @@ def main() -> int:
         return 2
     # so that whoever ends it leaves nothing behind, either
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    for kind, (module, _) in OTHERS.items():
+        if getattr(told, kind):
+            return others(kind, module.settings())
     began = time.monotonic()
     outcomes: list[Outcome] = []
     scenarios = [each for each in SCENARIOS if told.only in each.name]
@@ -140,6 +155,23 @@ def main() -> int:
     wrong = [made for made in outcomes if not made.right]
     minutes = (time.monotonic() - began) / 60
     print(f"\n{len(outcomes)} steps in {minutes:.1f} minutes, {len(wrong)} did not end as they must")
+    return 1 if wrong else 0
+
+
+def others(kind: str, settings: Sequence[Setting]) -> int:
+    """A row for each of a table that is not the scenarios'."""
+    began = time.monotonic()
+    module, play = OTHERS[kind]
+    print(row(module.HEAD), row(["---"] * len(module.HEAD)), sep="\n", flush=True)
+    wrong = 0
+    for setting in settings:
+        made = play(setting)
+        print(row(module.cells(made)), flush=True)
+        if not made.right:
+            wrong += 1
+            print(made.story(), file=sys.stderr, flush=True)
+    minutes = (time.monotonic() - began) / 60
+    print(f"\n{len(settings)} in {minutes:.1f} minutes, {wrong} were not as they must be")
     return 1 if wrong else 0
 
 

@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterator, Mapping
 from interop.answers import Answers
 from interop.kernels import Kernels
 from interop.router import Router
-from interop.setting import BAUD, ETHERNET, NODES, Setting
+from interop.setting import ETHERNET, NODES, Setting
 from system.links import HEARTBEATS, Links, Way
 
 from heartbeat.demo import seed
@@ -50,7 +50,7 @@ class Pair:
     def __init__(self, world: World, setting: Setting) -> None:
         self.world = world
         self.setting = setting
-        self.cable = world.cable(BAUD) if "serial" in setting.media else None
+        self.cable = world.cable(setting.baud) if "serial" in setting.media else None
         site = JULIUS_AND_CAESAR
         self.nodes = {
             name: world._add(

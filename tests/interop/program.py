@@ -36,6 +36,6 @@ ORIGINAL = Program(
 OURS = Program(
     "ours",
     (sys.executable, "-m", "heartbeat.cli", "run"),
-    dict.fromkeys(("cl_status", "hb_standby", "hb_takeover"), sysconfig.get_path("scripts")),
+    dict.fromkeys(("heartbeat", "cl_status", "hb_standby", "hb_takeover"), sysconfig.get_path("scripts")),
 )
 PROGRAMS = {program.name: program for program in (ORIGINAL, OURS)}

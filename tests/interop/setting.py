@@ -21,8 +21,10 @@ ETHERNET = {
     "bcast": "bcast eth0\n",
     "mcast": "mcast eth0 239.1.2.3 694 1 0\n",
 }
-MEDIA = {"serial": f"baud {BAUD}\nserial {SERIAL_PORT}\n", **ETHERNET}
+MEDIA = {"serial": f"baud {{baud}}\nserial {SERIAL_PORT}\n", **ETHERNET}
 METHODS = {"crc": "1 crc", "md5": "1 md5 a-secret", "sha1": "1 sha1 a-secret"}
+# The same, as the reference decoder wants them.
+KEYS = {name: {1: (name, b"" if name == "crc" else b"a-secret")} for name in METHODS}
 FAILBACKS = ("on", "off", "legacy")
 # The first group prefers julius, the second caesar. The original finds no interface for the second address by itself.
 GROUPS = (("julius", "10.0.0.254", "1.1.1.254"), ("caesar", "10.0.0.253", "1.1.1.253"))
@@ -38,6 +40,8 @@ class Setting:
     method: str = "sha1"
     failback: str = "off"
     groups: int = 2
+    keepalive_ms: int = KEEPALIVE_MS
+    baud: int = BAUD
 
     @property
     def programs(self) -> tuple[Program, Program]:
@@ -49,10 +53,11 @@ class Setting:
         return tuple((lan, wan) for _, lan, wan in GROUPS[: self.groups])
 
     def files(self) -> Files:
+        media = "".join(MEDIA[medium] for medium in self.media).format(baud=self.baud)
         ha_cf = (
             f"use_logd off\nlogfile {LOG}\ndebugfile {DEBUG_LOG}\n"
-            f"keepalive {KEEPALIVE_MS}ms\nwarntime {WARNTIME_MS}ms\ndeadtime {DEADTIME_S}\ninitdead {INITDEAD_S}\n"
-            f"udpport 694\n{''.join(MEDIA[medium] for medium in self.media)}auto_failback {self.failback}\n"
+            f"keepalive {self.keepalive_ms}ms\nwarntime {WARNTIME_MS}ms\ndeadtime {DEADTIME_S}\ninitdead {INITDEAD_S}\n"
+            f"udpport 694\n{media}auto_failback {self.failback}\n"
             f"node {' '.join(NODES)}\n"
         )
         lines = [f"{node} {lan} IPaddr::{wan}/24/eth1\n" for node, lan, wan in GROUPS[: self.groups]]

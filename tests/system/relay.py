@@ -3,6 +3,7 @@
 One argument, JSON: [from this interface, to this one, to this hardware address, least, most (ms), seed].
 """
 
+import contextlib
 import heapq
 import json
 import random
@@ -46,7 +47,8 @@ def main() -> None:
                 # its sender's kernel leaves the checksum to the card, and there is none: 0 stands for not summed up
                 heapq.heappush(waiting, (due, number, frame[: udp + 6] + bytes(2) + frame[udp + 8 :]))
         while waiting and waiting[0][0] <= now_ns():
-            given.send(heapq.heappop(waiting)[2])
+            with contextlib.suppress(OSError):  # a rule on the way to the target has dropped it
+                given.send(heapq.heappop(waiting)[2])
 
 
 if __name__ == "__main__":

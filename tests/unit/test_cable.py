@@ -198,3 +198,26 @@ def test_a_burst_comes_from_nowhere(line: Line) -> None:
     line.cable.burst(40)
     assert len(line.read(0, 40)) == 40
     assert len(line.read(1, 40)) == 40
+
+
+def test_a_tap_sees_what_was_sent_and_what_of_it_has_arrived(line: Line) -> None:
+    taps = [os.memfd_create("tap") for _ in range(2)]
+    line.cable.tap(0, *taps)
+    line.write(0, b"first")
+    line.idle()
+    line.write(1, b"the other way")
+    line.cable.cut()
+    line.write(0, b"second")
+    line.idle()
+    line.cable.join()
+    line.cable.noise(1, seed=3)
+    line.write(0, b"third")
+    line.idle()
+    assert line.read(1, 10)[:5] == b"first"
+    sent, arrived = (os.pread(tap, 100, 0) for tap in taps)
+    assert sent == b"firstsecondthird"
+    assert arrived[:5] == b"first"
+    assert len(arrived) == 10
+    assert arrived[5:] != b"third"
+    for tap in taps:
+        os.close(tap)
