@@ -1,7 +1,8 @@
 """Our sent messages, kept for retransmission.
 
-A ring of the newest 500 (the original's size; wire format: sizes). An acknowledgement trims it: what the peer has is
-never asked for again. Nothing waits for an acknowledgement, so a peer that never sends one costs nothing but memory.
+A ring of the newest 500 (the original's size; wire format: sizes). An acknowledgement trims it: a request for what the
+peer has was late on its way, and an original that is told that this can't be sent again logs it as lost. Nothing waits
+for an acknowledgement, so a peer that never sends one costs nothing but memory.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ TOO_LOW = "seqno too low"
 class History:
     """Sequence numbers are added in order, without holes."""
 
-    __slots__ = ("_first", "_messages", "_sent_again")
+    __slots__ = ("_acknowledged", "_first", "_messages", "_sent_again")
 
     def __init__(self) -> None:
         self._messages: deque[Message] = deque(maxlen=LIMIT)
+        self._acknowledged = 0  # the peer has everything up to here
         self._first = 1  # sequence number of _messages[0]
         self._sent_again: dict[int, int] = {}  # sequence number → instant of its last retransmission
 
@@ -37,6 +39,7 @@ class History:
 
     def acknowledged(self, sequence: int) -> None:
         """The peer has everything up to here."""
+        self._acknowledged = max(self._acknowledged, sequence)
         while self._messages and self._first <= sequence:
             self._messages.popleft()
             self._forget(self._first)
@@ -46,8 +49,10 @@ class History:
         self._first = sequence + 1
 
     def find(self, sequence: int, now: int, quiet_ns: int) -> Message | str | None:
-        """The message; or why it is gone, to tell the asker; or None where there is nothing to say: it was sent again
-        less than quiet_ns ago, or does not exist yet."""
+        """The message; or why it is gone, to tell the asker; or None where there is nothing to say: the peer has
+        acknowledged it, it was sent again less than quiet_ns ago, or does not exist yet."""
+        if sequence <= self._acknowledged:
+            return None
         if sequence < self._first:
             return TOO_LOW
         index = sequence - self._first

@@ -34,10 +34,10 @@ BOOT_S = 40.0
 PATIENCE_S = 30.0
 # Words of either program's log, of lines that must not be there.
 TROUBLE = {
-    "lost": ("irretrievably lost", "lost a lot", "does not come again"),
+    "lost": ("rretrievably lost", "ost a lot", "does not come again"),
     "refused": ("message rejected", "authenticat", "without its strong signature", "replay"),
     "paused": ("hist queue", "paus"),
-    "dead": (": is dead", " is dead", "CRIT"),
+    "dead": ("is dead", "CRIT"),
 }
 
 

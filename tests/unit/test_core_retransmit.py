@@ -109,12 +109,25 @@ def test_what_is_too_old_is_refused_and_given_up(world):
     world.run(6)
     assert missing(caesar) == {lost}
     history = julius.cluster._outbox.history
-    history.acknowledged(julius.cluster._outbox.sequence)
+    history._messages.clear()
+    history._first = julius.cluster._outbox.sequence + 1
     world.drop = None
     world.run(1)
     assert sent_again(julius) == []
     assert f"message {lost} of julius is irretrievably lost" in caesar.notes
     assert missing(caesar) == set()
+
+
+def test_a_late_request_for_what_was_acknowledged_since_is_not_answered(world):
+    """Nor refused: the original would log as lost what it has."""
+    julius, caesar = world.both()
+    (number,) = say(world, julius)
+    world.run(60)
+    assert julius.cluster._outbox.history._first > number
+    julius.tell(request(world, julius, str(number), str(number)))
+    world.run(1)
+    assert sent_again(julius) == []
+    assert not any(message.type == "NS_nak_rexmit" for message in julius.sent)
 
 
 def test_after_a_very_long_gap_nothing_is_asked_for(world):
