@@ -1,7 +1,7 @@
 """Every scenario with every setting that is asked for: prints the raw table as it comes about, and what went wrong; at
 the end the worst of each step, over all settings.
 
-one pair at a time; several scenarios a boot; columns of the table:
+several scenarios a boot; a setting's rows come when all of it is played; columns of the table:
     took      s, from the action until the end state had come
     both      ms, the longest time in which both kernels had one address / both answered for one
     none      ms, the same of neither
@@ -17,6 +17,7 @@ import argparse
 import contextlib
 import itertools
 import json
+import multiprocessing
 import signal
 import sys
 import time
@@ -42,6 +43,7 @@ OTHERS: dict[str, tuple[ModuleType, Callable[[Setting], Any]]] = {
     "soak": (soak, partial(soak.soak, seconds=soak.LONG_S)),
 }
 Key = TypeVar("Key", bound=Hashable)
+Played = TypeVar("Played")
 
 HEAD = ("began", "pair", "media", "method", "failback", "groups", "scenario", "step", "must", "is", "took, s",
         "both, ms", "none, ms", "says julius, caesar", "links", "loud", "trouble")  # fmt: skip
@@ -110,6 +112,7 @@ def arguments() -> argparse.Namespace:
     add("--conversations", action="store_true", help="instead: all media and methods, 500 messages each way")
     add("--hostile", action="store_true", help="instead: what a third host says, and a second cluster")
     add("--soak", action="store_true", help="instead: ten minutes on bad lines, for either place of ours")
+    add("--jobs", type=int, default=1, help="so many pairs at a time; two processors bear four (1)")
     add("--json", type=Path, help="write the outcomes to this file, too, one object a line")
     add("--logs", type=Path, help="keep the logs of all nodes in this folder")
     return options.parse_args()
@@ -131,26 +134,22 @@ def main() -> int:
     if obstacle():
         print(f"there is no original to play with: {obstacle()}", file=sys.stderr)
         return 2
-    # so that whoever ends it leaves nothing behind, either
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    end_cleanly()
     for kind, (module, _) in OTHERS.items():
         if getattr(told, kind):
-            return others(kind, module.settings())
+            return others(kind, module.settings(), told.jobs)
     began = time.monotonic()
     outcomes: list[Outcome] = []
-    scenarios = [each for each in SCENARIOS if told.only in each.name]
     print(row(HEAD), row(["---"] * len(HEAD)), sep="\n", flush=True)
     with told.json.open("w") if told.json else contextlib.nullcontext() as kept:
-        for setting in settings(told):
-            with playing(setting) as pair, logs_kept(pair, told.logs):
-                for made in Trial(pair).play(scenarios):
-                    outcomes.append(made)
-                    print(row(cells(made)), flush=True)
-                    if not made.right:
-                        print(made.story(), file=sys.stderr, flush=True)
-                    if kept:
-                        kept.write(json.dumps(asdict(made) | {"setting": str(setting)}) + "\n")
-                        kept.flush()
+        for made in itertools.chain.from_iterable(at_a_time(told.jobs, partial(play, told), settings(told))):
+            outcomes.append(made)
+            print(row(cells(made)), flush=True)
+            if not made.right:
+                print(made.story(), file=sys.stderr, flush=True)
+            if kept:
+                kept.write(json.dumps(asdict(made) | {"setting": str(made.setting)}) + "\n")
+                kept.flush()
     print("", row(WORST), row(["---"] * len(WORST)), *map(row, worst(outcomes)), sep="\n")
     wrong = [made for made in outcomes if not made.right]
     minutes = (time.monotonic() - began) / 60
@@ -158,14 +157,32 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def others(kind: str, settings: Sequence[Setting]) -> int:
+def end_cleanly() -> None:
+    """So that whoever ends it leaves nothing behind, either."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
+def at_a_time(jobs: int, play: Callable[[Setting], Played], settings: Sequence[Setting]) -> Iterator[Played]:
+    """In the order of the settings. Of several each is played in a process of its own."""
+    if jobs == 1:
+        yield from map(play, settings)
+    else:
+        with multiprocessing.get_context("spawn").Pool(jobs, end_cleanly) as pool:
+            yield from pool.imap(play, settings)
+
+
+def play(told: argparse.Namespace, setting: Setting) -> list[Outcome]:
+    with playing(setting) as pair, logs_kept(pair, told.logs):
+        return list(Trial(pair).play(each for each in SCENARIOS if told.only in each.name))
+
+
+def others(kind: str, settings: Sequence[Setting], jobs: int) -> int:
     """A row for each of a table that is not the scenarios'."""
     began = time.monotonic()
     module, play = OTHERS[kind]
     print(row(module.HEAD), row(["---"] * len(module.HEAD)), sep="\n", flush=True)
     wrong = 0
-    for setting in settings:
-        made = play(setting)
+    for made in at_a_time(jobs, play, settings):
         print(row(module.cells(made)), flush=True)
         if not made.right:
             wrong += 1

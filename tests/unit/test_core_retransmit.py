@@ -120,7 +120,7 @@ def test_what_is_too_old_is_refused_and_given_up(world):
 
 def test_a_late_request_for_what_was_acknowledged_since_is_not_answered(world):
     """Nor refused: the original would log as lost what it has."""
-    julius, caesar = world.both()
+    julius, _ = world.both()
     (number,) = say(world, julius)
     world.run(60)
     assert julius.cluster._outbox.history._first > number
