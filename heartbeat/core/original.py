@@ -226,8 +226,10 @@ class Original(Machine):
         if not held.other.original or self.state != KNOWN:
             return
         kinds = {"local" if held.local(m) else "foreign" for m in held.groups.values() if m.claimed}
-        # whoever has no groups of its own holds them all
-        if not any(held.local(m) for m in held.groups.values()) and held.state == resources.SETTLED:
+        # whoever has no groups of its own holds them all; not where it says that it does, it would log an error
+        theirs = (held.other.peer.reported if held.other.peer is not None else None) or ()
+        own = any(held.local(m) for m in held.groups.values())
+        if not own and held.state == resources.SETTLED and "foreign" not in theirs:
             kinds.add("local")
         name = NAME_OF[frozenset(kinds - set(SETS.get(without, ())))]
         stable = held.state == resources.SETTLED and not info

@@ -313,11 +313,12 @@ class Standby(Machine):
 
     def _end(self, ok: bool, text: str) -> None:
         moved = self.state in (HANDED, ACQUIRING)
+        given = self._kind if ok and self.state == HANDED else ""
         self.enter(IDLE)
         self._timers.disarm(self._timer)
         self._groups = []
         if moved:
-            self._report()
+            self._report(without=given)
         self._answer(ok, text)
         self._resources.on_change()
 

@@ -215,6 +215,8 @@ class OriginalNode:
         self._received()
         said = set(SETS.get(message.get("rsc_hold"), set()))
         self.theirs = said if message.get("rtype") == "full" or not said else self.theirs | said
+        if "foreign" in self.mine and "local" in self.theirs:
+            self.note("ERROR: both own foreign resources")
         stable = message.get("isstable")
         if stable == "1":
             if not self.their_stable:

@@ -125,6 +125,24 @@ def test_one_goes_and_returns(mixed, who, how):
     assert mixed.theirs.healed == 0
 
 
+def test_a_spare_that_no_group_prefers_claims_nothing_that_the_original_has():
+    """It would log an error that nobody can do anything about."""
+    mixed = Mixed(CAESAR, groups=(FIRST,)).both()
+    mixed.theirs.go_standby("all")
+    mixed.run(10)
+    assert mixed.held() == {"one": CAESAR}
+    mixed.ask_later(mixed.ours, "standby", "all")
+    mixed.run(10)
+    assert mixed.held() == {"one": JULIUS}
+    mixed.ours.tell(Request(1, "stop"))
+    mixed.run(20)
+    mixed.nodes.pop(CAESAR)
+    mixed.start_ours()
+    mixed.run(20)
+    assert mixed.held() == {"one": JULIUS}
+    assert [note for note in mixed.theirs.notes if "ERROR" in note] == []
+
+
 @pytest.mark.parametrize("who", ["ours", "theirs"])
 @pytest.mark.parametrize("kind", ["all", "local", "foreign"])
 @pytest.mark.parametrize("verb", ["standby", "takeover"])
