@@ -112,6 +112,8 @@ class Retransmit:
     def protocol(self, peer: Peer, kind: str, message: Message) -> None:
         """A message of a type NS_*."""
         if message.generation != peer.tracker.generation or message.get("dest") != self._settings.node:
+            if peer.bulletin is None and message.generation < peer.tracker.generation:
+                self._tally.add(ERROR, f"possible replay: a message of an ended generation of {peer.name}")
             return
         if peer.bulletin is not None and message.get(DESTINATION) != f"{self._outbox.generation:x}":
             self._tally.add(WARN, f"{kind} of {peer.name} to another run of this node ignored")

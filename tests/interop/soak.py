@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from interop.conversation import BAUD, BOOT_S, ORDERS, PATIENCE_S, status_of_ours, trouble
-from interop.pair import Pair, playing
+from interop.pair import Pair, TroubleError, playing
 from interop.setting import NODES, Setting
 from interop.tap import CARD, Passed, Tap, count, tapped
 from system.links import HEARTBEATS, Way
@@ -78,6 +78,7 @@ class Soak:
     moves: int = 0
     repeated: int = 0
     took_s: list[tuple[str, float]] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
     rejected: dict[str, int] = field(default_factory=dict)
     both_ms: float = 0.0
     none_ms: float = 0.0
@@ -177,7 +178,10 @@ def _move(pair: Pair, seconds: float, made: Soak, moving: list[tuple[int, int]])
         time.sleep(MOVE_EVERY_S / 2)
         began_ns = now_ns()
         for _ in range(ATTEMPTS):
-            pair.do(action)
+            try:
+                pair.do(action)
+            except TroubleError as error:  # a command of ours waits for the other node's answer, and says so
+                made.refusals.append(str(error))
             if _comes(lambda wanted=wanted: pair.state() == wanted and pair.done(), MOVE_S):
                 break
             made.repeated += 1
@@ -259,5 +263,6 @@ def cells(made: Soak) -> list[str]:
         f"{max((took for _, took in made.took_s), default=0):.1f}",
         f"{made.both_ms:.0f}", f"{made.none_ms:.0f}", f"{made.late_ms:.0f}",
         ", ".join(f"{name} {number}" for name, number in made.rejected.items()), made.held,
-        made.links, "yes" if made.idle else "no", *(str(len(made.found.get(kind, ()))) for kind in KINDS), made.trouble,
+        made.links, "yes" if made.idle else "no", *(str(len(made.found.get(kind, ()))) for kind in KINDS),
+        "; ".join([*made.refusals, *made.trouble.splitlines()]),
     ]  # fmt: skip

@@ -3,6 +3,7 @@
 import pytest
 from pair import CAESAR, JULIUS, World
 
+from _hbfast.codec import Message
 from heartbeat.core.retransmit import BATCH_LIMIT
 from heartbeat.core.sequence import GAP_LIMIT
 
@@ -186,3 +187,17 @@ def test_what_is_due_together_is_asked_for_together(world):
     world.drop = None
     world.run(1)
     assert sorted(sent_again(julius)) == lost
+
+
+@pytest.mark.parametrize(("generation_less", "counted"), [(0, 0), (1, 1)])
+def test_an_original_s_recorded_acknowledgement_is_counted(world, generation_less, counted):
+    """It names no run of this node, so its sender's generation is all that tells."""
+    julius, _ = world.both()
+    peer = julius.cluster._membership.peers[CAESAR]
+    made = request(world, julius, "1", "1")
+    peer.bulletin = None
+    older = b"%x" % (peer.tracker.generation - generation_less)
+    items = [(name, digit, older if name == "hg" else value) for name, digit, value in made.items()]
+    julius.tell(Message(items))
+    text = f"possible replay: a message of an ended generation of {CAESAR}"
+    assert julius.view().counts.get(text, 0) == counted
