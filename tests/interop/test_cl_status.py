@@ -113,9 +113,14 @@ hbparameter -p ''
 hbparameter -p nonsense
 hbparameter -m -p nonsense
 """.strip().splitlines()
-# about the other node, and what one says of a daemon that does not run
-BRIEF = [each for each in QUESTIONS if not each.startswith("hbparameter")]
-ALSO_WITHOUT_DAEMON = ["hbparameter", "hbparameter -p keepalive", "hbparameter -p nonsense"]
+# What is asked where the other node is gone, and where the daemon of this one is.
+ABOUT = [each for each in QUESTIONS if "PEER" in each or each.startswith(("listnodes -v", "hbstatus -", "rscstatus"))]
+WITHOUT = [
+    "--help", "frobnicate", "hbstatus", "hbstatus -m", "hbstatus -v", "hbstatus -mv", "hbstatus -x", "hbstatus too many",
+    "listnodes", "listnodes -z", "nodestatus", "nodestatus OWN", "nodetype nero", "nodeweight", "nodesite PEER",
+    "listhblinks -v PEER", "hblinkstatus PEER eth0", "hblinkstatus", "clientstatus OWN ipfail", "clientstatus",
+    "rscstatus -m", "rscstatus -x", "hbparameter", "hbparameter -p keepalive", "hbparameter -p nonsense",
+]  # fmt: skip
 
 LOG_LINE = re.compile(r"\w{3} \d\d \d\d:\d\d:\d\d \S+ cl_status: \[\d+\]: ERROR: .+|.+ REASON: ")
 VERSION = re.compile(r"^(version:\t|Heartbeat version )\S.*$", re.MULTILINE)
@@ -191,8 +196,8 @@ def test_both_answer_alike(originals, setting):
             says = pair.nodes[rest].says
             until(lambda says=says, name=name: says("hblinkstatus", name, "eth0") == "dead", 20, "its links")
             time.sleep(1)
-            about[rest] = answers(pair, rest, BRIEF)
-            without[name] = answers(pair, name, [*BRIEF, *ALSO_WITHOUT_DAEMON])
+            about[rest] = answers(pair, rest, ABOUT)
+            without[name] = answers(pair, name, WITHOUT)
             pair.do(f"start {name}")
             until(lambda: pair.done() and pair.links_up(), PATIENCE_S, "both")
         assert differing(about[ours], about[theirs]) == {}
