@@ -26,7 +26,7 @@ import zlib
 
 from _hbfast.codec import Message
 from heartbeat.core import actions as action_module
-from heartbeat.core.events import Tick
+from heartbeat.core.events import PingAnswer, Tick
 from heartbeat.snapshot import frame_of, freeze
 
 TYPE_CHECKING = False
@@ -124,6 +124,7 @@ class Journal:
         self._repeated: dict[str, int] = {}  # medium → its REPEATED record, as long as nothing else is recorded
         self._idle: dict[int, int] = {}  # hash of a body → where the MESSAGE is, in this buffer, that led to nothing
         self._again = 0  # octets that stand for others so far
+        self._answers: dict[str, bytes] = {}  # ping node → the body of its answer, which comes with every heartbeat
         if self.problem is None:
             self._begin(now)
 
@@ -199,7 +200,15 @@ class Journal:
             return MESSAGE, self._message(event)  # type: ignore[arg-type]
         if kind is Tick:
             return TICK, _WALL.pack(event.wall_s)  # type: ignore[union-attr]
+        if kind is PingAnswer:
+            return OTHER, self._answer(event)  # type: ignore[arg-type]
         return OTHER, _packed(freeze(event))
+
+    def _answer(self, event: PingAnswer) -> bytes:
+        body = self._answers.get(event.node)
+        if body is None:
+            body = self._answers[event.node] = _packed(freeze(event))
+        return body
 
     def _place(self, body: bytes) -> int:
         """Where the same message is that led to nothing; 0: it is recorded as it is."""
@@ -265,6 +274,7 @@ class Journal:
         self._newest.clear()
         self._repeated.clear()
         self._idle.clear()
+        self._answers.clear()
         self._again = 0
         self._at = RECORDS_AT
         self._put(SNAPSHOT, snapshot, now)

@@ -10,7 +10,7 @@ from pair import World as PlainWorld
 from _hbfast.codec import Message, encode
 from heartbeat import journal, journalfile
 from heartbeat.core.cluster import Cluster
-from heartbeat.core.events import Tick
+from heartbeat.core.events import PingAnswer, Tick
 from heartbeat.core.settings import SECOND
 from heartbeat.journal import AGAIN, MESSAGE, NOTHING, OTHER, SIZE, SNAPSHOT, TICK, UNANSWERED, Journal
 
@@ -268,3 +268,16 @@ def test_a_repetition_takes_little_room():
     events = len(kept.lines()) - number
     assert events >= 40
     assert (kept._at - before) / events < 80, "octets; a frame alone has 300"
+
+
+def test_answers_of_ping_nodes_are_told_again_and_cost_little():
+    world = World(every=4000)
+    julius = world.boot(JULIUS, ping_nodes=("10.0.0.9", "gateways"), deadping_ns=20 * SECOND, ipfail=True)
+    for name in ("10.0.0.9", "gateways", "10.0.0.9") * 50:
+        julius.tell(PingAnswer(name))
+        world.run(1)
+    (kept,) = world.journals[JULIUS]
+    told = [step.event.node for step in replayed(kept.lines()) if isinstance(step.event, PingAnswer)]
+    assert told == ["10.0.0.9", "gateways", "10.0.0.9"] * 50
+    assert [step.trouble for step in replayed(kept.lines()) if step.trouble] == []
+    assert len(kept._answers) <= 2
