@@ -59,12 +59,13 @@ class Hooks:
 
     def received(self, kind: str, message: Message) -> None:
         """A message that counts, and is for this node."""
-        if kind not in HANDLED:
+        if self._settings.hooks and kind not in HANDLED:
             self._call(kind, _fields(message))
 
     def sent(self, kind: str, to: str | None, message: Message) -> None:
         """The original takes its own messages for any other's."""
-        if kind not in HANDLED and to in (None, self._settings.node) and not kind.startswith("NS_"):
+        own = self._settings.hooks and to in (None, self._settings.node)
+        if own and kind not in HANDLED and not kind.startswith("NS_"):
             self._call(kind, _fields(message))
 
     # --- what is seen of the other node

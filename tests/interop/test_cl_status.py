@@ -116,8 +116,9 @@ hbparameter -m -p nonsense
 # What is asked where the other node is gone, and where the daemon of this one is.
 ABOUT = [each for each in QUESTIONS if "PEER" in each or each.startswith(("listnodes -v", "hbstatus -", "rscstatus"))]
 WITHOUT = [
-    "--help", "frobnicate", "hbstatus", "hbstatus -m", "hbstatus -v", "hbstatus -mv", "hbstatus -x", "hbstatus too many",
-    "listnodes", "listnodes -z", "nodestatus", "nodestatus OWN", "nodetype nero", "nodeweight", "nodesite PEER",
+    "--help", "frobnicate", "hbstatus", "hbstatus -m", "hbstatus -v", "hbstatus -mv", "hbstatus -x",
+    "hbstatus too many", "listnodes", "listnodes -z", "nodestatus", "nodestatus OWN", "nodetype nero", "nodeweight",
+    "nodesite PEER",
     "listhblinks -v PEER", "hblinkstatus PEER eth0", "hblinkstatus", "clientstatus OWN ipfail", "clientstatus",
     "rscstatus -m", "rscstatus -x", "hbparameter", "hbparameter -p keepalive", "hbparameter -p nonsense",
 ]  # fmt: skip
