@@ -54,8 +54,8 @@ class Legacy(Machine):
     }
 
     __slots__ = (
-        "_asked", "_differs", "_doubted", "_generation", "_lease", "_outbox", "_owed", "_renew", "_resources",
-        "_timer", "_timers", "_unasked_until", "_wanted", "kinds",
+        "_asked", "_differs", "_doubted", "_generation", "_introduced_at", "_lease", "_outbox", "_owed", "_renew",
+        "_resources", "_timer", "_timers", "_unasked_until", "_wanted", "kinds",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +70,7 @@ class Legacy(Machine):
         self._timer = timers.new(self._due)
         self._generation = 0  # the original's, in which this machine is not absent
         self._differs = 0  # in which it was noted that its files differ
+        self._introduced_at = -1
         self._asked: dict[str, int] = {}  # key → when
         # key → the generation in which the original waits for it, and whether this node had it
         self._owed: dict[str, tuple[int, bool]] = {}
@@ -180,6 +181,9 @@ class Legacy(Machine):
     # --- it may have found this node dead
 
     def introduce(self) -> None:
+        if self._introduced_at == self._outbox.now:
+            return
+        self._introduced_at = self._outbox.now
         self._outbox.note(WARN, "a new generation: the other node may have found this one dead")
         self._renew()
         peer = self._resources.other.peer
@@ -199,6 +203,8 @@ class Legacy(Machine):
         claimed = [machine for machine in self._resources.groups.values() if machine.claimed]
         if claimed:
             self._release(peer, claimed, CRIT, f"{peer.name} may have taken it over; letting go here")
+            for machine in claimed:
+                machine.redirect()
         peer.reported = frozenset()  # so that the own groups are asked for
         self._lease.resume(f"{peer.name} is asked for what is this node's")
 

@@ -44,6 +44,7 @@ def legacy(request):
 
 def at_home(pair) -> None:
     assert pair.held() == PREFERRED
+    assert pair.ours.up == [pair.own(pair.ours)]
     assert pair.ours.view().stable
     assert pair.theirs.healed == 0
 
@@ -52,7 +53,9 @@ def test_both_start_and_each_has_its_own(legacy):
     legacy.both()
     at_home(legacy)
     assert legacy.double == set()
-    assert [message.type for message in legacy.ours.sent].count("ip-request") == 1
+    kinds = [message.type for message in legacy.ours.sent]
+    assert kinds.count("ip-request") == 1
+    assert legacy.ours.sent[kinds.index("ip-request") - 1].get("st") == "active"
     assert "starting" not in {message.type for message in legacy.ours.sent}
 
 
@@ -88,6 +91,8 @@ def test_one_goes_and_returns(legacy, who, how):
     legacy.run(10)
     at_home(legacy)
     assert legacy.double == set()
+    # who stays goes on with its own
+    assert who == "ours" or ("stop", legacy.own(stays)) not in stays.runs
 
 
 def test_its_own_group_goes_back_when_it_asks_and_only_when_it_is_down(legacy):
@@ -158,7 +163,7 @@ def test_what_a_killed_daemon_has_left_up_of_this_node_s_is_asked_for(legacy):
     legacy.start_theirs(up=PREFERRED)
     legacy.run(6)
     at_home(legacy)
-    assert set(legacy.ours.up) == {legacy.own(legacy.ours)}
+    assert legacy.theirs.up == [legacy.own(legacy.theirs)]
 
 
 @pytest.mark.parametrize("verb", ["standby", "takeover"])
@@ -194,15 +199,29 @@ def test_a_cut_cable_makes_it_restart_nothing(legacy, ways):
     assert legacy.double == set()
 
 
+def test_two_that_booted_without_hearing_each_other(legacy):
+    legacy.cut = BOTH_WAYS
+    legacy.start_ours()
+    legacy.start_theirs()
+    legacy.run(20)
+    assert set(legacy.ours.up) == set(legacy.theirs.up) == set(PREFERRED)
+    legacy.cut = set()
+    legacy.run(10)
+    at_home(legacy)
+    # it is told once of what this node had of its own
+    assert [message.type for message in legacy.ours.sent].count("ip-request-resp") == 1
+
+
 @pytest.mark.parametrize("seconds", [4.6, 7, 30])
 def test_ours_did_not_run_for_a_while(legacy, seconds):
     legacy.both()
     legacy.pause(legacy.ours.name)
     legacy.run(seconds)
     legacy.wake(legacy.ours.name)
-    for _ in range(30):
+    for _ in range(10):
         legacy.run(0.1)
         assert not set(legacy.ours.holding) & set(legacy.theirs.up)
+    assert legacy.ours.holding == (legacy.own(legacy.ours),)
     legacy.run(20)
     at_home(legacy)
 
@@ -221,6 +240,7 @@ def test_ours_stalls_while_it_has_all(legacy):
     legacy.wake(legacy.ours.name)
     legacy.run(20)
     at_home(legacy)
+    assert [message.type for message in legacy.ours.sent].count("ip-request-resp") == 1
 
 
 @pytest.mark.parametrize("who", ["ours", "theirs"])
