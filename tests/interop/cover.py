@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from interop.program import ORIGINAL, OURS
-from interop.scenarios import SCENARIOS, Scenario
-from interop.setting import METHODS, Setting
+from interop.scenarios import OFF, SCENARIOS, Scenario
+from interop.setting import FAILBACKS, METHODS, NODES, Setting
 
 PARAMETERS: dict[str, tuple[Any, ...]] = {
     "media": (("serial",), ("ucast",), ("bcast",), ("mcast",), ("serial", "ucast")),
     "method": tuple(METHODS),
     "programs": ((OURS, ORIGINAL), (ORIGINAL, OURS)),
-    "failback": ("on", "off"),
+    "failback": FAILBACKS,
     "groups": (1, 2),
 }
 
@@ -42,6 +42,13 @@ def covering(parameters: Mapping[str, Sequence[Any]]) -> list[Row]:
     return rows
 
 
+def _in_vain(scenario: Scenario, setting: Setting) -> bool:
+    """An original that boots alone sometimes never starts its own groups: two of its scripts, which ask for them at the
+    same time, spoil each other's words. That is nothing of ours to be tested every time."""
+    first = scenario.steps[0].action.removeprefix("start ") if scenario.start == OFF else ""
+    return first in NODES and setting.programs[NODES.index(first)] is ORIGINAL
+
+
 def settings() -> list[Setting]:
     found = []
     for row in covering(PARAMETERS):
@@ -55,6 +62,6 @@ def shared_out(chosen: Sequence[Setting], scenarios: Iterable[Scenario] = SCENAR
     """Each scenario to one setting that it suits: to the one that has least."""
     shares: dict[Setting, list[Scenario]] = {setting: [] for setting in chosen}
     for scenario in scenarios:
-        suited = [each for each in chosen if scenario.suits(each)]
+        suited = [each for each in chosen if scenario.suits(each) and not _in_vain(scenario, each)]
         shares[min(suited, key=lambda each: len(shares[each]))].append(scenario)
     return shares
