@@ -47,7 +47,8 @@ _HEARTBEATS = (
 )  # fmt: skip
 # Both programs' lines strip the eighth bit, and with it one noise in 256.
 _SEVEN_BITS = bytes(octet & 0x7F for octet in range(256))
-_CLASSIC = re.compile(rb">>>\n(?:(?!>>>\n).)*?\n<<<\n", re.DOTALL)
+# Up to a line that begins with the end's mark: for the original noise behind that spoils nothing.
+_CLASSIC = re.compile(rb">>>\n(?:(?!>>>\n).)*?\n<<<", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class _Side:
             octets = os.pread(self.serial, os.fstat(self.serial).st_size, self._read_octets)
             end = 0
             for match in _CLASSIC.finditer(octets.translate(_SEVEN_BITS)):
-                self._messages.append(_message(match[0], 0, keys))
+                self._messages.append(_message(match[0] + b"\n", 0, keys))
                 end = match.end()
             self._read_octets += end
         return self._messages

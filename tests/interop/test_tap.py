@@ -48,6 +48,8 @@ def test_what_is_damaged_or_signed_by_a_stranger_is_none_and_spoils_no_other(sid
     unsigned = broken.replace(b"src", b"srd")
     os.write(side.serial, written("status", 1) + no_end + written("status", 4) + unsigned + foreign)
     assert numbers(side) == [1, 4, None, None]
+    os.write(side.serial, written("status", 5)[:-1] + b"?" + written("status", 6))
+    assert numbers(side) == [1, 4, None, None, 5, 6]
 
 
 class Wires:
