@@ -322,7 +322,8 @@ def test_another_format_is_named(file, capsys):
         b"[" * 100_000, HEAD, b'{"heartbeat journal": 1}\n', b'{"heartbeat journal": 1, "program": "4 or so"}\n',
         HEAD + b'{"at": -1, "event": "Tick"}\n', HEAD + b'{"at": true, "event": "Tick"}\n',
         HEAD + b'{"at": 1, "event": "Tick", "wall_s": 1}\n', HEAD + b'{"at": 1, "snapshot": []}\n',
-        HEAD + b'{"at": 1, "snapshot": [{}, ["list"]]}\n', gzip.compress(HEAD + b'{"at": 1, "snapshot": 5}\n')[:-9],
+        HEAD + b'{"at": 1, "snapshot": [{}, ["list"]]}\n',
+        gzip.compress(HEAD + b'{"at": 1, "snapshot": 5}\n', mtime=0)[:-9],
     ],
 )  # fmt: skip
 def test_what_is_no_journal_is_refused(content, tmp_path, capsys):
