@@ -48,7 +48,7 @@ class Daemon(daemon._Daemon):
         self.reloads = 0
         self.events: list[object] = []
         self._warnings: list[str] = []
-        self._config = SimpleNamespace(parameters={"keepalive": "1000ms"})
+        self._config = SimpleNamespace(parameters={"keepalive": "1000ms"}, media=())
         self._loop = SimpleNamespace(push=lambda event, instant=None: self.events.append(event))
 
     def _status(self) -> dict[str, Any]:
