@@ -83,12 +83,6 @@ def settings() -> list[Setting]:
     return [setting(media, method, order) for media, method, order in itertools.product(MEDIA, METHODS, ORDERS)]
 
 
-def covering() -> list[Setting]:
-    """Every value of each of the three with every other."""
-    pairs = enumerate(itertools.product(MEDIA, METHODS))
-    return [setting(media, method, ORDERS[number % 2]) for number, (media, method) in pairs]
-
-
 def setting(media: tuple[str, ...], method: str, order: Sequence) -> Setting:
     keepalive_ms = KEEPALIVE_SERIAL_MS if "serial" in media else KEEPALIVE_MS
     return Setting(*order, media=media, method=method, groups=1, keepalive_ms=keepalive_ms, baud=BAUD)

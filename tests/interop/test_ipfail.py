@@ -15,6 +15,7 @@ from interop.pair import Pair
 from interop.program import ORIGINAL, OURS
 from interop.scenarios import OFF, Scenario, Step
 from interop.setting import NODES, Setting
+from interop.soak import LONG
 from interop.trial import Trial
 from system.links import Way
 
@@ -82,16 +83,16 @@ SEEN = ["ping/up ping/up", "dead/dead ping/up", "ping/up ping/up", "dead/dead de
         "ping/up dead/dead", "ping/up ping/up"]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        Watched(ORIGINAL, ORIGINAL, media=("ucast",), failback="on"),
-        Watched(OURS, ORIGINAL, media=("serial",), failback="off"),
-        Watched(ORIGINAL, OURS, media=("ucast",), failback="on"),
-        Watched(OURS, OURS, media=("ucast",), failback="off"),
-    ],
-    ids=str,
-)
+SETTINGS = [
+    Watched(OURS, ORIGINAL, media=("serial",), failback="off"),
+    Watched(ORIGINAL, OURS, media=("ucast",), failback="on"),
+    Watched(OURS, OURS, media=("ucast",), failback="off"),
+    Watched(ORIGINAL, ORIGINAL, media=("ucast",), failback="on"),
+]
+
+
+# HEARTBEAT_TEST_LONG=1 has a pair of originals, too, where the table comes from
+@pytest.mark.parametrize("setting", SETTINGS if LONG else SETTINGS[:3], ids=str)
 def test_who_sees_fewer_ping_nodes_gives_its_groups_up(originals, setting):
     """And nobody else, and nothing flaps. At no instant have both an address."""
     seen = []
