@@ -216,9 +216,11 @@ class Reception:
                 self._outbox.put(Remember(peer.name, message.generation, message.sequence))
             self._membership.heard_on(peer, message.medium, now)
             # what an original answers itself is what it takes
-            if self._for_us(message) or kind == "ip-request-resp":
+            for_us = self._for_us(message)
+            if for_us or kind == "ip-request-resp":
                 self._dispatch(peer, kind, message, seen)
-                self._outbox.hooks.received(kind, message)
+                if for_us:
+                    self._outbox.hooks.received(kind, message)
                 if seen is not None:
                     self._answer(seen)
 

@@ -205,6 +205,7 @@ def test_a_message_for_another_node_runs_nothing(world):
     julius, _ = both(world)
     julius.hooks.clear()
     receive(world, julius, "mytype", fields=[("dest", b"nero")])
+    receive(world, julius, "ip-request-resp", fields=[("dest", b"nero"), ("ipaddr", b"10.0.0.254"), ("ok", b"OK")])
     assert julius.hooks == []
 
 
