@@ -8,7 +8,8 @@ that runs it and beside one of ours alike. Each tells the other how many ping no
     as many    says `abort_giveup`: give nothing up; with auto_failback on, what prefers the other goes back
     fewer      gives up all of its groups
 
-in two keepalives, in which the other may find that it has lost the same ping node. Two of ours whose files name
+in two keepalives, in which the other may find that it has lost the same ping node. That one is back an original finds
+later than this node: before it is told of more it has the time to see for itself. Two of ours whose files name
 different numbers of ping nodes, as amid a reload of both, do not compare.
 
     absent ──► watching ◄──► giving up
@@ -19,6 +20,7 @@ from __future__ import annotations
 from heartbeat.core import resources
 from heartbeat.core.actions import INFO, URGENT, WARN
 from heartbeat.core.events import PingAnswer
+from heartbeat.core.lease import ORIGINAL_NS
 from heartbeat.core.machine import Machine
 from heartbeat.core.peer import ACTIVE
 from heartbeat.core.pingnodes import PingNodes
@@ -59,7 +61,10 @@ class Ipfail(Machine):
         (WATCHING, ABSENT): "a reload has taken it out of ha.cf",
     }
 
-    __slots__ = ("_kind", "_outbox", "_resources", "_settings", "_standby", "_timer", "_timers", "pings")
+    __slots__ = (
+        "_kind", "_more_timer", "_outbox", "_resources", "_seen", "_settings", "_standby", "_timer", "_timers",
+        "pings",
+    )  # fmt: skip
 
     def __init__(
         self, settings: Settings, outbox: Outbox, timers: Timers, held: Resources, standby: Standby, now: int
@@ -72,7 +77,8 @@ class Ipfail(Machine):
         self._resources = held
         self._standby = standby
         self._kind = "all"  # of the give-up that is due
-        self._timer = -1  # taken when it is first needed
+        self._seen = 0  # as many as were seen last
+        self._timer = self._more_timer = -1  # taken when first needed
 
     def reconfigure(self, settings: Settings) -> None:
         changed = settings.ping_nodes != self._settings.ping_nodes
@@ -106,16 +112,32 @@ class Ipfail(Machine):
         active = self._resources.membership.local.state == ACTIVE
         if active and self.pings.known and self._resources.state < resources.LEAVING:
             self.enter(WATCHING)
+            self._seen = self.pings.count
             self._outbox.note(INFO, f"ipfail: this node sees {self.pings.count} ping nodes")
             self._outbox.send("hbapi-clstat", [("st", b"join"), *FIELDS[:2], ("info", b"signon"), *FIELDS[2:]])
 
     def _changed(self) -> None:
         """A ping node has come, or is gone."""
+        if self.state == ABSENT:
+            return
+        self._outbox.note(INFO, f"ipfail: this node sees {self.pings.count} ping nodes now")
+        before, self._seen = self._seen, self.pings.count
+        if self._seen > before and self._resources.other.original:
+            if self._more_timer < 0:
+                self._more_timer = self._timers.new(self._more)
+            # it asks with its next status, and once more before it believes the answer
+            delay_ns = DELAY * self._settings.keepalive_ns + ORIGINAL_NS // self._settings.divisor
+            self._timers.arm(self._more_timer, self._outbox.now + delay_ns)
+        else:
+            self._count()
+
+    def _more(self, now: int) -> None:
         if self.state != ABSENT:
-            self._outbox.note(INFO, f"ipfail: this node sees {self.pings.count} ping nodes now")
             self._count()
 
     def _count(self) -> None:
+        if self._more_timer >= 0:
+            self._timers.disarm(self._more_timer)
         peer = self._resources.other.peer
         if peer is not None and peer.alive and self.pings.known:
             pings = self.pings

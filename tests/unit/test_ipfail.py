@@ -385,6 +385,30 @@ def test_ours_gives_up_beside_an_original_that_sees_more():
     assert world.held() == ALL_CAESAR
 
 
+def test_an_original_that_finds_a_ping_node_later_than_ours_gives_nothing_up():
+    world = Mixed().start_both()
+    world.lose(JULIUS)
+    world.theirs.counting = 1
+    world.run(20)
+    assert world.held() == HOME
+    world.find(JULIUS)
+    world.run(3)
+    world.theirs.counting = 2
+    world.run(20)
+    assert ("num_ping_nodes", "2") in world.theirs.heard
+    assert world.held() == HOME
+
+
+def test_an_original_that_does_not_find_it_gives_up():
+    world = Mixed().start_both()
+    world.lose(JULIUS)
+    world.theirs.counting = 1
+    world.run(20)
+    world.find(JULIUS)
+    world.run(20)
+    assert world.held() == dict.fromkeys(HOME, JULIUS)
+
+
 def test_an_original_gives_up_to_ours():
     world = Mixed().start_both()
     world.theirs.counting = 1
