@@ -145,7 +145,7 @@ def _rejected(pair: Pair) -> int:
 
 def status_of_ours(pair: Pair) -> dict:
     """`heartbeat status --json` of the node that runs ours; empty where it says nothing."""
-    (node,) = (node for node in pair.nodes.values() if node.program is OURS)
+    (node,) = (node for node in pair.nodes.values() if node.program == OURS)
     with contextlib.suppress(ValueError):
         return json.loads(node.command("heartbeat", "status", "--json").stdout)
     return {}

@@ -46,7 +46,7 @@ def _in_vain(scenario: Scenario, setting: Setting) -> bool:
     """An original that boots alone sometimes never starts its own groups: two of its scripts, which ask for them at the
     same time, spoil each other's words. That is nothing of ours to be tested every time."""
     first = scenario.steps[0].action.removeprefix("start ") if scenario.start == OFF else ""
-    return first in NODES and setting.programs[NODES.index(first)] is ORIGINAL
+    return first in NODES and setting.programs[NODES.index(first)] == ORIGINAL
 
 
 def settings() -> list[Setting]:

@@ -114,7 +114,7 @@ def siege(setting: Setting, *, clusters: bool = True) -> Siege:
             pair.all_off()
             _boot(pair)
             with tapped(pair) as tap:
-                (ours,) = (node for node in pair.nodes.values() if node.program is OURS)
+                (ours,) = (node for node in pair.nodes.values() if node.program == OURS)
                 begun = ours.log_size()
                 sender = Sender(pair)
                 newest = max(_generations(pair).values())

@@ -22,6 +22,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -167,8 +168,9 @@ def at_a_time(jobs: int, play: Callable[[Setting], Played], settings: Sequence[S
     if jobs == 1:
         yield from map(play, settings)
     else:
-        with multiprocessing.get_context("spawn").Pool(jobs, end_cleanly) as pool:
-            yield from pool.imap(play, settings)
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(jobs, context, end_cleanly) as pool:
+            yield from pool.map(play, settings)
 
 
 def play(told: argparse.Namespace, setting: Setting) -> list[Outcome]:

@@ -166,7 +166,7 @@ def steady(pair, state, *, links=True):
 
 @pytest.mark.parametrize("setting", SETTINGS if LONG else SETTINGS[:1], ids=str)
 def test_both_answer_alike(originals, setting):
-    ours, theirs = NODES if setting.julius is OURS else NODES[::-1]
+    ours, theirs = NODES if setting.julius == OURS else NODES[::-1]
     with playing(setting) as pair:
         pair.do("start julius caesar")
         steady(pair, "jc")

@@ -51,7 +51,7 @@ def longest_gap_ms(track, start_ns, end_ns):
 )
 def test_hosts_find_the_original_again(originals, setting):
     with playing(setting) as pair:
-        theirs, ours = ("julius", "caesar") if setting.julius is ORIGINAL else ("caesar", "julius")
+        theirs, ours = ("julius", "caesar") if setting.julius == ORIGINAL else ("caesar", "julius")
         pair.do("start julius caesar")
         settled(pair, "j")
         until(pair.links_up, 2 * INITDEAD_S, "both active")

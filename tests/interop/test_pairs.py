@@ -36,7 +36,7 @@ def two_ms(made):
         return 0
     if made.scenario.startswith("kill -9 of "):
         killed = made.scenario.split()[3].rstrip(",")
-        return 0 if made.setting.programs[NODES.index(killed)] is ORIGINAL else made.both_answer_ms
+        return 0 if made.setting.programs[NODES.index(killed)] == ORIGINAL else made.both_answer_ms
     return max(made.both_ms, made.both_answer_ms)
 
 

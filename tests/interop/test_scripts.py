@@ -135,7 +135,7 @@ ALONE = {"julius": "cc", "caesar": "jj"}  # by who is gone
 
 @pytest.mark.parametrize("setting", SETTINGS if LONG else SETTINGS[:1], ids=str)
 def test_the_same_scripts_run_on_the_same_events(originals, setting):
-    ours, theirs = NODES if setting.julius is OURS else NODES[::-1]
+    ours, theirs = NODES if setting.julius == OURS else NODES[::-1]
     with playing(setting) as pair:
         for name in NODES:
             equip(pair.nodes[name], shipped=name == theirs)

@@ -145,12 +145,12 @@ class Trial:
         raise TroubleError(f"{WAYS[self._at, start]}, {ATTEMPTS} times, has ended in {got}")
 
     def _end(self, step: Step) -> str:
-        originals = [LETTERS[name] for name, node in self.pair.nodes.items() if node.program is ORIGINAL]
+        originals = [LETTERS[name] for name, node in self.pair.nodes.items() if node.program == ORIGINAL]
         original = originals[0] if len(originals) == 1 else ""
         return step.end(self.setting.failback, ours=self._ours(step), original=original)
 
     def _ours(self, step: Step) -> bool:
-        return step.node in NODES and self.pair.nodes[step.node].program is OURS
+        return step.node in NODES and self.pair.nodes[step.node].program == OURS
 
     def _log_sizes(self) -> dict[str, int]:
         return {name: node.log_size() for name, node in self.pair.nodes.items()}
