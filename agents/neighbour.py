@@ -41,18 +41,23 @@ _NEIGHBOUR = struct.Struct("!BBHI16s")  # type, code, checksum, flags, target
 def gratuitous_arp(address: bytes, hardware: bytes, hardware_type: int) -> tuple[bytes, bytes]:
     """(request, reply): ARP packets, without a link header, that bind `address` (4 octets) to `hardware`."""
 
-    def packet(operation: int, target: bytes) -> bytes:
-        head = _ARP.pack(hardware_type, ETHERTYPE_IPV4, len(hardware), len(address), operation)
-        return head + hardware + address + target + address
-
+    sender = hardware + address
     # nobody is asked, so a request has no target hardware; in a reply it is the address to be learned
-    return packet(_ARP_REQUEST, bytes(len(hardware))), packet(_ARP_REPLY, hardware)
+    return (
+        _arp(hardware_type, _ARP_REQUEST, sender, bytes(len(hardware)), address),
+        _arp(hardware_type, _ARP_REPLY, sender, hardware, address),
+    )
+
+
+def _arp(hardware_type: int, operation: int, sender: bytes, target_hardware: bytes, target: bytes) -> bytes:
+    """sender: both of its addresses."""
+    head = _ARP.pack(hardware_type, ETHERTYPE_IPV4, len(target_hardware), len(target), operation)
+    return head + sender + target_hardware + target
 
 
 def arp_probe(address: bytes, hardware: bytes, hardware_type: int) -> bytes:
     """An ARP packet that asks who has `address` (4 octets), and tells nobody anything of the one who asks."""
-    head = _ARP.pack(hardware_type, ETHERTYPE_IPV4, len(hardware), len(address), _ARP_REQUEST)
-    return head + hardware + bytes(len(address)) + bytes(len(hardware)) + address
+    return _arp(hardware_type, _ARP_REQUEST, hardware + bytes(len(address)), bytes(len(hardware)), address)
 
 
 def arp_holder(packet: bytes, address: bytes, hardware_type: int, hardware_size: int) -> bytes | None:

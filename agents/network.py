@@ -20,7 +20,6 @@ import struct
 from . import netlink
 from .neighbour import (
     ALL_NODES_ETHERNET,
-    ELSEWHERE,
     ETHERTYPE_ARP,
     ETHERTYPE_IPV6,
     PacketSocket,
@@ -261,15 +260,13 @@ class Network:
             return False
         raise refused
 
-    def announce(self, interface: Interface, address: bytes, hardware: bytes | None = None) -> None:
-        """One burst to the neighbours on this link, where it has any. hardware: who has the address, if not
-        we; of IPv4 alone."""
+    def announce(self, interface: Interface, address: bytes) -> None:
+        """One burst to the neighbours on this link, where it has any."""
         if not interface.has_neighbours:
             return
         if len(address) == 4:
-            for packet in gratuitous_arp(address, hardware or interface.hardware, interface.hardware_type):
-                what = packet + ELSEWHERE if hardware else packet
-                self._packets.send(what, ETHERTYPE_ARP, interface.name, interface.broadcast)
+            for packet in gratuitous_arp(address, interface.hardware, interface.hardware_type):
+                self._packets.send(packet, ETHERTYPE_ARP, interface.name, interface.broadcast)
         else:
             packet = neighbour_advertisement(address, interface.hardware, router=interface.forwards)
             ethernet = len(interface.hardware) == len(ALL_NODES_ETHERNET)

@@ -13,7 +13,16 @@ import socket
 import time
 
 from .base import ANNOUNCEMENTS_NS, FAILURE, MILLISECOND, AgentError
-from .neighbour import ALL_NODES_ETHERNET, ETHERTYPE_ARP, ETHERTYPE_IPV6, arp_holder, arp_probe, neighbour_solicitation
+from .neighbour import (
+    ALL_NODES_ETHERNET,
+    ELSEWHERE,
+    ETHERTYPE_ARP,
+    ETHERTYPE_IPV6,
+    arp_holder,
+    arp_probe,
+    gratuitous_arp,
+    neighbour_solicitation,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +63,8 @@ def _redirect(agent: Address, interface: Interface, address: bytes) -> None:
                 holder = _holder(asking, interface, address)
                 if holder is None:
                     raise AgentError(FAILURE, f"nobody else answers for {agent.target.text}")
-                agent.network.announce(interface, address, holder)
+                for packet in gratuitous_arp(address, holder, interface.hardware_type):
+                    _send_arp(asking, interface, packet + ELSEWHERE)
                 if not instant_ns:
                     print(f"{agent.target.text} is at {holder.hex(':')} now; the neighbours are told", flush=True)
             elif len(interface.hardware) == len(ALL_NODES_ETHERNET):
@@ -70,11 +80,15 @@ def _socket_on(interface: Interface) -> socket.socket:
     return asking
 
 
+def _send_arp(asking: socket.socket, interface: Interface, packet: bytes) -> None:
+    asking.sendto(packet, (interface.name, ETHERTYPE_ARP, 0, 0, interface.broadcast))
+
+
 def _holder(asking: socket.socket, interface: Interface, address: bytes) -> bytes | None:
     """The hardware address of the one who answers for it. None: nobody does."""
     probe = arp_probe(address, interface.hardware, interface.hardware_type)
     for _ in range(_ASK):
-        asking.sendto(probe, (interface.name, ETHERTYPE_ARP, 0, 0, interface.broadcast))
+        _send_arp(asking, interface, probe)
         until = time.monotonic_ns() + _ASK_AGAIN_NS
         while (left_ns := until - time.monotonic_ns()) > 0:
             if not select.select([asking], [], [], left_ns / 1e9)[0]:

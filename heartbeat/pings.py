@@ -14,6 +14,7 @@ from _hbfast.codec import Decoder, Message, encode
 from heartbeat.core.actions import ERROR
 from heartbeat.core.events import PingAnswer
 from heartbeat.core.settings import MILLISECOND
+from heartbeat.media import Owned
 from heartbeat.media.icmp import Echo
 from heartbeat.poller import READ
 
@@ -27,39 +28,20 @@ TYPE = "NS_st"
 REOPEN_NS = 5_000_000_000
 
 
-class Target:
+class Target(Owned):
     """One ping node. state: up where it can be asked; rejected: answers that were not signed by this node."""
 
+    medium: Echo
+
     def __init__(self, config: PingConfig, auth: Authenticator) -> None:
+        super().__init__(Echo(config))
         self.config = config
-        self.medium = Echo(config)
-        self.state = "down"
         self.reopen_at = 0
         self.kind = b"ping_group" if config.type == "ping_group" else b"ping"
         self.rekey(auth)
 
     def rekey(self, auth: Authenticator) -> None:
         self._decoder = Decoder(self.name, auth, stream=False)
-
-    @property
-    def name(self) -> str:
-        return self.medium.name
-
-    @property
-    def type(self) -> str:
-        return self.medium.type
-
-    @property
-    def backend(self) -> str:
-        return self.medium.backend
-
-    @property
-    def dropped(self) -> int:
-        return self.medium.dropped
-
-    @property
-    def discarded(self) -> int:
-        return self.medium.discarded
 
     @property
     def rejected(self) -> int:
@@ -133,7 +115,7 @@ class Pings:
 
     def beat(self, now: int) -> None:
         """A status has gone out."""
-        if now < self._next_ns:
+        if not self.targets or now < self._next_ns:
             return
         self._next_ns = now + self._pause_ns
         ts = f"{int(time.time()):x}"

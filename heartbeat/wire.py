@@ -92,13 +92,14 @@ class Sieve:
         return True
 
 
-class Line:
-    """One configured medium, open or not. state: up or down; reason: why it is down."""
+class Line(media.Owned):
+    """One way to the other nodes. reason: why it is down."""
+
+    medium: Medium
 
     def __init__(self, config: MediumConfig, medium: Medium, auth: Authenticator) -> None:
+        super().__init__(medium)
         self.config = config
-        self.medium = medium
-        self.state = "down"
         self.failures = 0
         self.reason = ""
         self._rejected_before = 0
@@ -113,26 +114,6 @@ class Line:
         self._rejected_before = self.rejected - self.sieve.refused
         self.told = {}
         self.decoder = Decoder(self.name, auth, stream=self.medium.stream)
-
-    @property
-    def name(self) -> str:
-        return self.medium.name
-
-    @property
-    def type(self) -> str:
-        return self.medium.type
-
-    @property
-    def backend(self) -> str:
-        return self.medium.backend
-
-    @property
-    def dropped(self) -> int:
-        return self.medium.dropped
-
-    @property
-    def discarded(self) -> int:
-        return self.medium.discarded
 
     @property
     def rejected(self) -> int:

@@ -125,7 +125,7 @@ class Cluster:
         if now > self._lease.ends:
             self._steady.end()
             self._lease.lapse("this node has not run for the length of its lease")
-        if not (self._ipfail.same(event, now) or self._steady.take(event, now)):
+        if not (self._steady.take(event, now) or self._ipfail.same(event, now)):
             if type(event) is not Tick:
                 self._steady.end()
             self._handlers[type(event)](event, now)  # type: ignore[operator]

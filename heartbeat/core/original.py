@@ -176,9 +176,7 @@ class Original(Machine):
     def _let_go(self, peer: Peer, taken: list[GroupMachine]) -> None:
         keys = " ".join(machine.settings.key for machine in taken)
         self._outbox.note(CRIT, f"{keys}: {peer.name} holds it too; letting go here")
-        self._resources.disclaim(taken)
-        for machine in taken:
-            machine.redirect()
+        self._resources.yield_to(taken)
 
     def status(self) -> None:
         """A fresh status. Groups that neither has for some time are taken: it never takes them by itself."""

@@ -169,6 +169,12 @@ class Resources(Machine):
                 machine.want(False)
         self.on_change()
 
+    def yield_to(self, machines: list[GroupMachine]) -> None:
+        """An original has them, which doesn't tell the neighbours that this node told otherwise."""
+        self.disclaim(machines)
+        for machine in machines:
+            machine.redirect()
+
     # --- deciding
 
     def evaluate(self) -> None:
@@ -206,10 +212,7 @@ class Resources(Machine):
     def settle_beside(self, machines: list[GroupMachine]) -> None:
         """Beside an original, which has none of these."""
         self.enter(SETTLED)
-        taken = [m for m in self.groups.values() if m.claimed and self.other.claims(self.label(m))]
-        self.disclaim(taken)
-        for machine in taken:
-            machine.redirect()
+        self.yield_to([m for m in self.groups.values() if m.claimed and self.other.claims(self.label(m))])
         self.claim(machines, "the other node does not have them")
         self._outbox.note(INFO, f"settled; holding {self.describe_claims()}")
         self.on_change()

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from heartbeat.demo.clock import INSTRUMENT, MILLISECOND, SECOND, now_ns, run_real_time
 from heartbeat.demo.namespaces import enlarge_receive_buffer
 from heartbeat.demo.track import Track
+from heartbeat.media.icmp import checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -218,16 +219,8 @@ def _run(
 def _echo_request(identity: int, number: int) -> bytes:
     body = _NUMBER.pack(number)
     sequence = number & 0xFFFF
-    checksum = _checksum(_ICMP_HEADER.pack(_ECHO, 0, 0, identity, sequence) + body)
-    return _ICMP_HEADER.pack(_ECHO, 0, checksum, identity, sequence) + body
-
-
-def _checksum(data: bytes) -> int:
-    """RFC 1071, of an even number of octets."""
-    total: int = sum(word for (word,) in struct.iter_unpack("!H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    total = checksum(_ICMP_HEADER.pack(_ECHO, 0, 0, identity, sequence) + body)
+    return _ICMP_HEADER.pack(_ECHO, 0, total, identity, sequence) + body
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from heartbeat.media.udp import Bcast, Datagrams, Mcast, Ucast
 
-__all__ = ["Datagrams", "create"]
+__all__ = ["Datagrams", "Owned", "create"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,14 +52,12 @@ if TYPE_CHECKING:
         @property
         def sources_strict(self) -> bool: ...
 
-    class Medium(Protocol):
-        """One way to the other nodes; see the rules in the module's opening.
+    class Told(Protocol):
+        """What is told of any medium, one to a ping node included.
 
-        name: the link's name in status, unique; type: serial | ucast | bcast | mcast;
-        backend: pyserial | termios | udp; format: what to write to it, "classic" | "netstring";
-        stream: True where `receive` returns a stream in arbitrary pieces, False where it returns whole datagrams;
+        name: the link's name in status, unique; type: serial | ucast | bcast | mcast, or ping | ping6 | ping_group;
+        backend: pyserial | termios | udp | icmp;
         dropped: frames that were never written, or not wholly; discarded: datagrams that the kernel kept out.
-        UDP media have more, which only the wire uses: `heartbeat.media.udp.Datagrams`.
         """
 
         @property
@@ -69,13 +67,22 @@ if TYPE_CHECKING:
         @property
         def backend(self) -> str: ...
         @property
-        def format(self) -> str: ...
-        @property
-        def stream(self) -> bool: ...
-        @property
         def dropped(self) -> int: ...
         @property
         def discarded(self) -> int: ...
+
+    class Medium(Told, Protocol):
+        """One way to the other nodes; see the rules in the module's opening.
+
+        format: what to write to it, "classic" | "netstring";
+        stream: True where `receive` returns a stream in arbitrary pieces, False where it returns whole datagrams.
+        UDP media have more, which only the wire uses: `heartbeat.media.udp.Datagrams`.
+        """
+
+        @property
+        def format(self) -> str: ...
+        @property
+        def stream(self) -> bool: ...
 
         def open(self) -> None:
             """Take the device. OSError: it can't be had now (EBUSY, EAGAIN, EADDRINUSE: somebody else has it)."""
@@ -100,6 +107,34 @@ if TYPE_CHECKING:
 
         def close(self) -> None:
             """Give the device back. Never raises, and may be called at any time, also twice."""
+
+
+class Owned:
+    """A configured medium in its owner's hands, open or not, and what is told of it. state: up or down."""
+
+    def __init__(self, medium: Told) -> None:
+        self.medium = medium
+        self.state = "down"
+
+    @property
+    def name(self) -> str:
+        return self.medium.name
+
+    @property
+    def type(self) -> str:
+        return self.medium.type
+
+    @property
+    def backend(self) -> str:
+        return self.medium.backend
+
+    @property
+    def dropped(self) -> int:
+        return self.medium.dropped
+
+    @property
+    def discarded(self) -> int:
+        return self.medium.discarded
 
 
 def create(medium: MediumConfig, lock_dir: str = "/var/lock") -> Medium:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 from interop import package
-
-from heartbeat.demo.world import World
+from system.conftest import obstacle as no_world
 
 HERE = Path(__file__).parent
 
@@ -23,12 +22,7 @@ def obstacle() -> str:
     """Why no pair can be played here; empty when it can."""
     if package.obstacle():
         return f"no original: {package.obstacle()}"
-    try:
-        with World() as world:
-            world.power_on(world.machine("trial", []))
-    except OSError as error:
-        return str(error)
-    return ""
+    return no_world()
 
 
 def _needs_originals(item: pytest.Item) -> bool:

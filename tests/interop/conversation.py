@@ -15,15 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from interop.pair import Pair, playing
-from interop.program import ORIGINAL, OURS
-from interop.setting import METHODS, NODES, Setting
+from interop.program import OURS
+from interop.setting import METHODS, NODES, ORDERS, TOGETHER, Setting
 from interop.tap import Tap, count, sequences, tapped
 
 from heartbeat.demo.clock import now_ns
 from heartbeat.demo.world import until
 
-MEDIA = (("serial",), ("ucast",), ("bcast",), ("mcast",), ("serial", "ucast"))
-ORDERS = ((OURS, ORIGINAL), (ORIGINAL, OURS))
 MESSAGES = 500
 # A status of either program is some 250 octets: 20 ms of this line, which carries answers and acknowledgements as well.
 BAUD = 115200
@@ -80,7 +78,7 @@ class Conversation:
 
 def settings() -> list[Setting]:
     """All of them."""
-    return [setting(media, method, order) for media, method, order in itertools.product(MEDIA, METHODS, ORDERS)]
+    return [setting(media, method, order) for media, method, order in itertools.product(TOGETHER, METHODS, ORDERS)]
 
 
 def setting(media: tuple[str, ...], method: str, order: Sequence) -> Setting:

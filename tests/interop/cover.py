@@ -9,14 +9,14 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from interop.program import ORIGINAL, OURS
+from interop.program import ORIGINAL
 from interop.scenarios import OFF, SCENARIOS, Scenario
-from interop.setting import FAILBACKS, METHODS, NODES, Setting
+from interop.setting import FAILBACKS, METHODS, NODES, ORDERS, TOGETHER, Setting
 
 PARAMETERS: dict[str, tuple[Any, ...]] = {
-    "media": (("serial",), ("ucast",), ("bcast",), ("mcast",), ("serial", "ucast")),
+    "media": TOGETHER,
     "method": tuple(METHODS),
-    "programs": ((OURS, ORIGINAL), (ORIGINAL, OURS)),
+    "programs": ORDERS,
     "failback": FAILBACKS,
     "groups": (1, 2),
 }

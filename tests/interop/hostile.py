@@ -18,11 +18,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from interop.conversation import BOOT_S, ORDERS, PATIENCE_S, status_of_ours, trouble
+from interop.conversation import BOOT_S, PATIENCE_S, status_of_ours, trouble
 from interop.pair import Pair, playing
 from interop.program import ORIGINAL, OURS
 from interop.router import Router
-from interop.setting import ETHERNET, KEYS, MEDIA, NODES, Setting
+from interop.setting import ETHERNET, KEYS, MEDIA, NODES, ORDERS, Setting
 from interop.tap import CARD, listener, tapped
 from reference import codec
 from system.flood import frame

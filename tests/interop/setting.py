@@ -6,13 +6,16 @@ waits INITDEAD for a node that it never hears, and ten seconds after it has hear
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
-from interop.program import ORIGINAL, Program
+from interop.program import ORIGINAL, OURS, Program
 from interop.router import DEBUG_LOG, LOG
 
 from heartbeat.demo.seed import SERIAL_PORT, Files
 
+# not a part of the tests that take minutes, but all of it
+LONG = os.environ.get("HEARTBEAT_TEST_LONG") == "1"
 NODES = ("julius", "caesar")
 KEEPALIVE_MS, WARNTIME_MS, DEADTIME_S, INITDEAD_S = 500, 2000, 4, 10
 BAUD = 38400
@@ -22,6 +25,9 @@ ETHERNET = {
     "mcast": "mcast eth0 239.1.2.3 694 1 0\n",
 }
 MEDIA = {"serial": f"baud {{baud}}\nserial {SERIAL_PORT}\n", **ETHERNET}
+# What a mixed pair is tried with: media by themselves and two together, ours at either place.
+TOGETHER = (("serial",), ("ucast",), ("bcast",), ("mcast",), ("serial", "ucast"))
+ORDERS = ((OURS, ORIGINAL), (ORIGINAL, OURS))
 METHODS = {"crc": "1 crc", "md5": "1 md5 a-secret", "sha1": "1 sha1 a-secret"}
 # The same, as the reference decoder wants them.
 KEYS = {name: {1: (name, b"" if name == "crc" else b"a-secret")} for name in METHODS}

@@ -13,21 +13,19 @@ what has arrived is read off the wires (`tap`), who holds off the kernels, and b
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from interop.conversation import BAUD, BOOT_S, ORDERS, PATIENCE_S, status_of_ours, trouble
+from interop.conversation import BAUD, BOOT_S, PATIENCE_S, status_of_ours, trouble
 from interop.pair import Pair, TroubleError, playing
-from interop.setting import NODES, Setting
+from interop.setting import NODES, ORDERS, Setting
 from interop.tap import CARD, Passed, Tap, count, tapped
 from system.links import HEARTBEATS, Way
 
 from heartbeat.demo.clock import SECOND, now_ns
 from heartbeat.demo.world import until
 
-LONG = os.environ.get("HEARTBEAT_TEST_LONG") == "1"
 LONG_S = 600.0
 SHORT_S = 60.0
 KEEPALIVE_MS = 100

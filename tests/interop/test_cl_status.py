@@ -7,7 +7,6 @@ HEARTBEAT_TEST_LONG=1 does it with the programs the other way round and other me
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import time
@@ -15,7 +14,7 @@ import time
 import pytest
 from interop.pair import playing
 from interop.program import ORIGINAL, OURS
-from interop.setting import NODES, Setting
+from interop.setting import LONG, NODES, Setting
 from system.play import until
 
 # OWN and PEER: names of the node that is asked, and of the other
@@ -130,7 +129,6 @@ SETTINGS = [
     Setting(OURS, ORIGINAL, media=("ucast", "serial")),
     Setting(ORIGINAL, OURS, media=("serial", "bcast"), failback="on"),
 ]
-LONG = os.environ.get("HEARTBEAT_TEST_LONG") == "1"
 
 
 def answers(pair, name, questions):

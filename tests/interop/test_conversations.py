@@ -2,9 +2,8 @@
 ours. `sh scripts/interop --conversations` has all of the table, and five hundred messages each way."""
 
 import pytest
-from interop.conversation import MEDIA, ORDERS, converse, settings
-from interop.setting import METHODS
-from interop.soak import LONG
+from interop.conversation import converse, settings
+from interop.setting import LONG, METHODS, ORDERS, TOGETHER
 
 MESSAGES = 80
 # of thirty; the next has the next medium, and another method or order
@@ -12,8 +11,8 @@ FEW = settings()[:: len(METHODS) * len(ORDERS) + 1]
 
 
 def test_there_is_one_of_each():
-    assert len(set(map(str, settings()))) == len(MEDIA) * len(METHODS) * len(ORDERS)
-    assert [each.media for each in FEW] == list(MEDIA)
+    assert len(set(map(str, settings()))) == len(TOGETHER) * len(METHODS) * len(ORDERS)
+    assert [each.media for each in FEW] == list(TOGETHER)
     assert {each.method for each in FEW} == set(METHODS)
     assert {each.programs for each in FEW} == set(ORDERS)
 

@@ -3,10 +3,8 @@
 HEARTBEAT_TEST_LONG=1 has each medium with ours at either place."""
 
 import pytest
-from interop.conversation import ORDERS
 from interop.hostile import METHOD, OTHER_KEY, forged, settings, siege
-from interop.setting import KEYS
-from interop.soak import LONG
+from interop.setting import KEYS, LONG, ORDERS
 from reference import codec
 
 # of ours as julius on broadcast, beside other clusters

@@ -14,8 +14,7 @@ import pytest
 from interop.pair import Pair
 from interop.program import ORIGINAL, OURS
 from interop.scenarios import OFF, Scenario, Step
-from interop.setting import NODES, Setting
-from interop.soak import LONG
+from interop.setting import LONG, NODES, Setting
 from interop.trial import Trial
 from system.links import Way
 

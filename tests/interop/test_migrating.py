@@ -5,21 +5,20 @@ what became of the client's probes. What the daemons say is only compared with w
 """
 
 import itertools
-import os
 from dataclasses import dataclass
 from statistics import median
 
 import pytest
 from interop.migration import PAGE, Block, Operator, Typed, blocks
 from interop.pair import playing
-from interop.setting import INITDEAD_S, NODES, Setting
+from interop.setting import INITDEAD_S, LONG, NODES, Setting
 from system.play import until
 
 from heartbeat.demo.clock import MILLISECOND, SECOND, now_ns
 from heartbeat.demo.world import JULIUS_AND_CAESAR
 
 OTHER = dict(zip(NODES, reversed(NODES), strict=True))
-LONG = pytest.mark.skipif(os.environ.get("HEARTBEAT_TEST_LONG") != "1", reason="with HEARTBEAT_TEST_LONG=1")
+IN_LONG = pytest.mark.skipif(not LONG, reason="with HEARTBEAT_TEST_LONG=1")
 # Both start, hear each other, and wait ten seconds; then addresses are set by scripts.
 BOOT_S = 3.0 * INITDEAD_S
 # Of some hundred thousand probes, what the machine itself may lose. A take-over that nobody asked for costs hundreds,
@@ -62,7 +61,7 @@ class Passage:
     "setting",
     [
         Setting(media=("serial", "ucast"), groups=1),
-        pytest.param(Setting(media=("serial", "ucast"), groups=2), marks=LONG),
+        pytest.param(Setting(media=("serial", "ucast"), groups=2), marks=IN_LONG),
     ],
     ids=str,
 )

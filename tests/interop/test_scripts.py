@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from interop.pair import playing
 from interop.program import ORIGINAL, OURS
-from interop.setting import DEADTIME_S, GROUPS, NODES, Setting
+from interop.setting import DEADTIME_S, GROUPS, LONG, NODES, Setting
 from interop.trial import ATTEMPTS, MOVE_S
 from system.play import until
 
@@ -42,7 +42,6 @@ echo "this is $name"
 """
 PATIENCE_S = 40
 SETTINGS = [Setting(OURS, ORIGINAL), Setting(ORIGINAL, OURS, failback="on")]
-LONG = os.environ.get("HEARTBEAT_TEST_LONG") == "1"
 
 
 def equip(node, *, shipped):

@@ -3,7 +3,8 @@
 `sh scripts/interop --soak` and HEARTBEAT_TEST_LONG=1 take ten minutes, with ours at either place."""
 
 import pytest
-from interop.soak import LONG, LONG_S, SHORT_S, settings, soak
+from interop.setting import LONG
+from interop.soak import LONG_S, SHORT_S, settings, soak
 
 
 @pytest.mark.parametrize("setting", settings() if LONG else settings()[:1], ids=str)

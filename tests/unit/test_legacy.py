@@ -76,18 +76,10 @@ def test_one_first_and_the_other_later(legacy, first):
 @pytest.mark.parametrize("how", ["power", "stop"])
 def test_one_goes_and_returns(legacy, who, how):
     legacy.both()
-    gone, stays = (legacy.ours, legacy.theirs) if who == "ours" else (legacy.theirs, legacy.ours)
-    if how == "power":
-        legacy.kill(gone.name)
-    elif who == "ours":
-        gone.tell(Request(1, "stop"))
-    else:
-        gone.stop()
-    legacy.run(1 if how == "stop" else 8)
+    gone, stays = legacy.part(who, how)
     assert legacy.held() == dict.fromkeys(PREFERRED, stays.name)
     legacy.run(20)
-    legacy.nodes.pop(gone.name, None)
-    (legacy.start_ours if who == "ours" else legacy.start_theirs)()
+    legacy.come_back(gone)
     legacy.run(10)
     at_home(legacy)
     assert legacy.double == set()

@@ -53,6 +53,22 @@ class Mixed(World):
         """resource → who has it."""
         return {word: node.name for node in self.nodes.values() if node.alive for word in node.up}
 
+    def part(self, who, how):
+        """One of them goes, by `power` or `stop`, and that has its consequences. Who is gone, and who stays."""
+        gone, stays = (self.ours, self.theirs) if who == "ours" else (self.theirs, self.ours)
+        if how == "power":
+            self.kill(gone.name)
+        elif who == "ours":
+            gone.tell(Request(1, "stop"))
+        else:
+            gone.stop()
+        self.run(1 if how == "stop" else 8)
+        return gone, stays
+
+    def come_back(self, gone):
+        self.nodes.pop(gone.name, None)
+        return self.start_ours() if gone.name == self.names[0] else self.start_theirs()
+
     def both(self):
         self.start_ours()
         self.start_theirs()
@@ -103,20 +119,12 @@ def test_one_first_and_the_other_later(mixed, first):
 @pytest.mark.parametrize("how", ["power", "stop"])
 def test_one_goes_and_returns(mixed, who, how):
     mixed.both()
-    gone, stays = (mixed.ours, mixed.theirs) if who == "ours" else (mixed.theirs, mixed.ours)
-    if how == "power":
-        mixed.kill(gone.name)
-    elif who == "ours":
-        gone.tell(Request(1, "stop"))
-    else:
-        gone.stop()
-    mixed.run(1 if how == "stop" else 8)
+    gone, stays = mixed.part(who, how)
     assert {word: node for word, node in mixed.held().items() if node == stays.name} == dict.fromkeys(
         PREFERRED, stays.name
     )
     mixed.run(20)
-    mixed.nodes.pop(gone.name, None)
-    (mixed.start_ours if who == "ours" else mixed.start_theirs)()
+    mixed.come_back(gone)
     mixed.run(40)
     on = mixed.options["auto_failback"] == FAILBACK_ON
     assert mixed.held() == (PREFERRED if on else dict.fromkeys(PREFERRED, stays.name))
