@@ -8,7 +8,8 @@ several scenarios a boot; a setting's rows come when all of it is played; column
     says      what each node's own tool said at the end: what it holds / how it sees the other
     links     do both say that the other is active, and that they hear it over every medium?
     loud      lines of ERROR or CRIT in each log
-    trouble   what could not be done; also where the command that leads to the scenario's start had to be repeated
+    trouble   what could not be done; also where the command that leads to the scenario's start had to be repeated, or
+              the scenario itself (trial.py says when)
 """
 
 from __future__ import annotations
@@ -58,8 +59,15 @@ def cells(made: Outcome) -> list[str]:
         made.got if made.right else f"**{made.got or 'nothing'}**", f"{made.settled_s:.1f}",
         f"{made.both_ms:.0f} / {made.both_answer_ms:.0f}", f"{made.none_ms:.0f} / {made.none_answer_ms:.0f}",
         ", ".join(made.says.values()), made.links, ", ".join(map(str, made.loud.values())),
-        "; ".join([f"asked {made.repeated + 1} times for the start"] * (made.repeated > 0) + made.trouble.splitlines()),
+        "; ".join([*repetitions(made), *made.trouble.splitlines()]),
     ]  # fmt: skip
+
+
+def repetitions(made: Outcome) -> Iterator[str]:
+    if made.repeated:
+        yield f"asked {made.repeated + 1} times for the start"
+    if made.spoilt:
+        yield f"played {made.spoilt + 1} times: an original had lost a message to itself"
 
 
 def row(texts: list[str] | tuple[str, ...]) -> str:

@@ -36,8 +36,9 @@ class Step:
     ours: tuple[str, str] | None = None
     mixed: tuple[str, str] | None = None
     least_s: float = 3.0
-    # an original starts within fifteen seconds, and moves its groups within five
-    patience_s: float = 25.0
+    # an original starts within fifteen seconds, and moves its groups within five; on a busy machine its scripts have
+    # been seen to stand still for twenty-five
+    patience_s: float = 60.0
 
     def end(self, failback: str, *, ours: bool, original: str = "") -> str:
         """ours: does its node run ours? original: the letter of the original's node in a mixed pair."""
@@ -143,7 +144,7 @@ SCENARIOS = (
     Scenario("all media are cut and healed", "jc", (
         Step("cut all", "++", "++", least_s=2 * DEADTIME_S),
         # originals restart both: the death time, a second, a start, and ten seconds more; ours lets go instead
-        Step("heal", "jc", "jc", mixed=("jc", "oo"), least_s=_DEATH_S, patience_s=45),
+        Step("heal", "jc", "jc", mixed=("jc", "oo"), least_s=_DEATH_S),
     ), ALWAYS),
     # daemons that are killed
     Scenario("kill -9 of julius, started at once", "jc", (

@@ -3,10 +3,15 @@
 A step is over when its end state has come, every daemon that runs says that it has done, and nothing has changed for
 QUIET_S; or when patience is at its end: then its own end is whatever there is. A pair that is not where it should be is
 switched off, both nodes at once, and booted again for the next scenario.
+
+An original now and then loses a message from one of its own processes to another (FIFO, gaps D17), and never starts
+what that was about; two originals do, too. Where its log says so, and a step has not ended as it must, the scenario is
+played again, and that is counted.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -28,6 +33,8 @@ _LOOK_S = 0.1
 _LOG_LINES = 14
 # What Heartbeat says when it knows that something is wrong.
 _LOUD = ("ERROR", "CRIT")
+# What an original says of a message of its own that it could not read. No other node has a part in it.
+LOST_TO_ITSELF = ("msg2string: Message with zero fields", "NV failure (msgfromsteam)")
 
 
 @dataclass
@@ -37,7 +44,8 @@ class Outcome:
     both, none: ms, the longest time in which both kernels had an address of one group, or neither; the same of answers.
     began: as the logs tell the time; settled_s: from the action to the end state. late_ms: in which nobody asked the
     kernels. says: what the tools said at the end; links: do both say that the other is active, and up on every medium?
-    repeated: how often the command that brings the pair to the start had to be given again.
+    repeated: how often the command that brings the pair to the start had to be given again; spoilt: how often the
+    scenario was, because an original had lost a message to itself.
     """
 
     setting: Setting
@@ -56,6 +64,7 @@ class Outcome:
     loud: dict[str, int] = field(default_factory=dict)
     links: str = ""
     repeated: int = 0
+    spoilt: int = 0
     trouble: str = ""
     logs: dict[str, str] = field(default_factory=dict)
 
@@ -92,7 +101,26 @@ class Trial:
             if scenario.suits(self.setting):
                 yield from self._scenario(scenario)
 
-    def _scenario(self, scenario: Scenario) -> Iterator[Outcome]:
+    def _scenario(self, scenario: Scenario) -> list[Outcome]:
+        """Two holders in a repeated try count, too."""
+        tries: list[list[Outcome]] = []
+        while len(tries) < ATTEMPTS:
+            sizes = self._log_sizes()
+            tries.append(list(self._once(scenario)))
+            if all(made.right for made in tries[-1]) or not self._lost_to_itself(sizes):
+                break
+        for those in itertools.zip_longest(*tries):
+            if (made := those[-1]) is not None:
+                made.spoilt = len(tries) - 1
+                made.both_ms = max(each.both_ms for each in those if each)
+                made.both_answer_ms = max(each.both_answer_ms for each in those if each)
+        return tries[-1]
+
+    def _lost_to_itself(self, sizes: dict[str, int]) -> bool:
+        logs = (node.log(sizes[name]) for name, node in self.pair.nodes.items() if node.program == ORIGINAL)
+        return any(text in log for log in logs for text in LOST_TO_ITSELF)
+
+    def _once(self, scenario: Scenario) -> Iterator[Outcome]:
         sizes = self._log_sizes()
         trouble = self._arrange(scenario.start)
         for step in scenario.steps:
