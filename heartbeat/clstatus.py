@@ -266,15 +266,17 @@ def _hblinkstatus(daemon: Daemon, question: Question) -> int:
 
 
 def _clientstatus(daemon: Daemon, question: Question) -> int:
-    """No program registers with this daemon, so each client is offline on each node. A time-out that is no number is
-    none, as there: then no answer is in time."""
+    """No program registers with a daemon of ours, which is ipfail itself (core/ipfail.py): every other client is
+    offline. A time-out that is no number is none, as there: then no answer is in time."""
     name, client = question.words[:2]
     given = question.words[2] if len(question.words) > 2 else "500"
     hurried = not given.isascii() or not given.isdigit() or int(given) == 0
-    if hurried or name.lower() not in daemon.status()["nodes"]:
+    status = daemon.status()
+    if hurried or name.lower() not in status["nodes"]:
         raise Failure(OTHER, f"Cannot get heartbeat client {client}'s status", "REASON: No timely response.")
-    print("offline")
-    return FAILED
+    online = client == "ipfail" and name.lower() in status["ipfail"]
+    print("online" if online else "offline")
+    return OK if online else FAILED
 
 
 def _rscstatus(daemon: Daemon, question: Question) -> int:

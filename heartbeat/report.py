@@ -58,6 +58,8 @@ if TYPE_CHECKING:
         def last_failover(self) -> Mapping[str, str | int | None] | None: ...
         @property
         def counts(self) -> Mapping[str, int]: ...
+        @property
+        def ipfail(self) -> Sequence[str]: ...
 
     class MediumFacts(Protocol):
         """A medium and how it fares. state: up or down; dropped, rejected: frames not written, frames not accepted;
@@ -140,6 +142,7 @@ def status(
         "warnings": list(dict.fromkeys([*view.warnings, *warnings])),
         "last_failover": None if view.last_failover is None else dict(view.last_failover),
         "counts": dict(view.counts),
+        "ipfail": list(view.ipfail),
     }
 
 

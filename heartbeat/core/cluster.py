@@ -113,8 +113,8 @@ class Cluster:
         self._kinds = {
             "ask_resources": self._standby.ask_resources, "hb_takeover": self._standby.hb_takeover,
             "starting": self._original.starting, "resource": self._original.resource,
-            "reqnodes": self._original.reqnodes, "query-cstatus": self._original.query_cstatus,
-            "hbapi-clstat": self._ipfail.joined, "num_ping_nodes": self._ipfail.num_ping_nodes,
+            "reqnodes": self._original.reqnodes, "query-cstatus": self._ipfail.query_cstatus,
+            "hbapi-clstat": self._ipfail.clstat, "num_ping_nodes": self._ipfail.num_ping_nodes,
             "you_are_dead": self._ipfail.you_are_dead, "abort_giveup": self._ipfail.abort_giveup,
             **self._original.legacy.kinds,
         }  # fmt: skip
@@ -159,6 +159,7 @@ class Cluster:
             warnings=[*self._agreement.warnings, *self._reception.unanswered, *self._reception.warnings],
             last_failover=self._failover,
             counts=dict(self._tally.counts),
+            ipfail=self._ipfail.nodes,
         )
 
     # --- events

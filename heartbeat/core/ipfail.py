@@ -12,6 +12,9 @@ in two keepalives, in which the other may find that it has lost the same ping no
 later than this node: before it is told of more it has the time to see for itself. Two of ours whose files name
 different numbers of ping nodes, as amid a reload of both, do not compare.
 
+It is the one client that a node of ours has: whoever asks for another (`cl_status clientstatus`) hears that it is
+offline.
+
     absent ──► watching ◄──► giving up
 """
 
@@ -44,6 +47,7 @@ ABSENT, WATCHING, GIVING_UP = range(3)
 CLIENT = "ipfail"
 # from whom, to whom, and which of the sender's registrations: what the original's clients add to each message
 FIELDS = [("from_id", CLIENT.encode()), ("to_id", CLIENT.encode()), ("client_gen", b"0")]
+CLIENT_ID_MAX = 31  # of the original
 # of num_ping_nodes, and ours alone: how many there are in ha.cf
 OF = "ping_nodes"
 # keepalives until a give-up
@@ -58,12 +62,12 @@ class Ipfail(Machine):
         (ABSENT, WATCHING): "this node is active, and of each ping node it is known whether it answers",
         (WATCHING, GIVING_UP): "the other node sees more ping nodes; or as many, and some groups prefer it",
         (GIVING_UP, WATCHING): "as many after all; the hand-over has begun; there is nothing to hand over, or nobody",
-        (WATCHING, ABSENT): "a reload has taken it out of ha.cf",
+        (WATCHING, ABSENT): "a reload has taken it out of ha.cf, or this node leaves",
     }
 
     __slots__ = (
-        "_kind", "_more_timer", "_outbox", "_resources", "_seen", "_settings", "_standby", "_timer", "_timers",
-        "pings",
+        "_heard", "_kind", "_more_timer", "_outbox", "_resources", "_seen", "_settings", "_standby", "_timer",
+        "_timers", "pings",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +82,7 @@ class Ipfail(Machine):
         self._standby = standby
         self._kind = "all"  # of the give-up that is due
         self._seen = 0  # as many as were seen last
+        self._heard = 0  # the other node's generation in which its ipfail has spoken, and not left since
         self._timer = self._more_timer = -1  # taken when first needed
 
     def reconfigure(self, settings: Settings) -> None:
@@ -87,8 +92,7 @@ class Ipfail(Machine):
         if changed and self.state != ABSENT:
             self._count()
         if not settings.ipfail and self.state != ABSENT:
-            self._cancel("a reload has taken ipfail out")
-            self.enter(ABSENT)
+            self._leave("a reload has taken ipfail out")
 
     # --- what is seen here
 
@@ -106,15 +110,26 @@ class Ipfail(Machine):
         return self.pings.known or not self._resources.other.original
 
     def look(self) -> None:
-        """After every event: is it time to begin?"""
-        if self.state != ABSENT or not self._settings.ipfail:
+        """After every event: is it time to begin, or to end?"""
+        leaving = self._resources.state >= resources.LEAVING
+        if self.state != ABSENT:
+            if leaving:
+                self._leave("this node leaves")
             return
         active = self._resources.membership.local.state == ACTIVE
-        if active and self.pings.known and self._resources.state < resources.LEAVING:
+        if self._settings.ipfail and active and self.pings.known and not leaving:
             self.enter(WATCHING)
             self._seen = self.pings.count
             self._outbox.note(INFO, f"ipfail: this node sees {self.pings.count} ping nodes")
-            self._outbox.send("hbapi-clstat", [("st", b"join"), *FIELDS[:2], ("info", b"signon"), *FIELDS[2:]])
+            self._tell(b"join", b"signon")
+
+    def _leave(self, why: str) -> None:
+        self._cancel(why)
+        self.enter(ABSENT)
+        self._tell(b"leave", b"disconnect")
+
+    def _tell(self, st: bytes, info: bytes) -> None:
+        self._outbox.send("hbapi-clstat", [("st", st), *FIELDS[:2], ("info", info), *FIELDS[2:]])
 
     def _changed(self) -> None:
         """A ping node has come, or is gone."""
@@ -148,11 +163,15 @@ class Ipfail(Machine):
 
     # --- what the other says
 
-    def joined(self, peer: Peer, message: Message) -> None:
-        if self.state != ABSENT and message.get("from_id") == CLIENT and message.get("st") == "join":
-            self._count()
+    def clstat(self, peer: Peer, message: Message) -> None:
+        if message.get("from_id") == CLIENT:
+            joined = message.get("st") == "join"
+            self._heard = message.generation if joined else 0
+            if joined and self.state != ABSENT:
+                self._count()
 
     def num_ping_nodes(self, peer: Peer, message: Message) -> None:
+        self._heard = message.generation
         text = message.get("num_ping") or ""
         if self.state == ABSENT or not (text.isascii() and text.isdecimal()) or len(text) > 3 or int(text) > NODES_MOST:
             return
@@ -175,11 +194,32 @@ class Ipfail(Machine):
                 self._give_up("foreign", f"{peer.name} sees as many ping nodes")
 
     def you_are_dead(self, peer: Peer, message: Message) -> None:
+        self._heard = message.generation
         if self.state != ABSENT:
             self._give_up("all", f"{peer.name} sees more ping nodes")
 
     def abort_giveup(self, peer: Peer, message: Message) -> None:
+        self._heard = message.generation
         self._cancel(f"{peer.name} sees as many ping nodes")
+
+    # --- who asks for it
+
+    @property
+    def nodes(self) -> list[str]:
+        """Where it runs, as far as this node knows: an other one that has said nothing yet is not counted."""
+        peer = self._resources.other.peer
+        found = [self._settings.node] * (self.state != ABSENT)
+        if peer is not None and peer.alive and self._heard == peer.tracker.generation:
+            found.append(peer.name)
+        return found
+
+    def query_cstatus(self, peer: Peer, message: Message) -> None:
+        """An original's `cl_status clientstatus` of a client of this node."""
+        client, asker = (message.get(name) or "" for name in ("cn", "from_id"))
+        if max(len(client), len(asker)) <= CLIENT_ID_MAX:
+            state = b"online" if client == CLIENT and self.state != ABSENT else b"offline"
+            fields = [("result", b"OK"), ("cn", client.encode()), ("to_id", asker.encode()), ("cs", state)]
+            self._outbox.send("respond-cstatus", fields, to=peer.name)
 
     # --- giving up
 

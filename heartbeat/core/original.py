@@ -52,7 +52,6 @@ GREET_AGAIN_NS = 2 * SECOND
 ANSWER_LEAST_NS = 10 * MILLISECOND
 
 
-CLIENT_ID_MAX = 31  # of the original
 
 
 class Original(Machine):
@@ -199,13 +198,6 @@ class Original(Machine):
     def reqnodes(self, peer: Peer, message: Message) -> None:
         names = " ".join([*self._resources.settings.nodes, ""]).encode()
         self._outbox.send("repnodes", [("nodelist", names), ("delnodelist", b" ")], to=peer.name)
-
-    def query_cstatus(self, peer: Peer, message: Message) -> None:
-        """Its `cl_status clientstatus` of a program here: none registers with this one."""
-        client, asker = (message.get(name) or "" for name in ("cn", "from_id"))
-        if max(len(client), len(asker)) <= CLIENT_ID_MAX:
-            fields = [("result", b"OK"), ("cn", client.encode()), ("to_id", asker.encode()), ("cs", b"offline")]
-            self._outbox.send("respond-cstatus", fields, to=peer.name)
 
     # --- what it is told
 

@@ -50,16 +50,18 @@ class GroupView:
 
 class ClusterView:
     """holds: none, local, foreign or all. last_failover: peer, last_heard_ns, declared_dead_ns, completed_ns of the
-    peer's latest death, instants of CLOCK_BOOTTIME. counts: what was ignored, by cause."""
+    peer's latest death, instants of CLOCK_BOOTTIME. counts: what was ignored, by cause. ipfail: the nodes on which it
+    is known to run."""
 
     __slots__ = (
-        "counts", "generation", "groups", "holds", "last_failover", "node", "nodes", "stable", "state", "warnings",
+        "counts", "generation", "groups", "holds", "ipfail", "last_failover", "node", "nodes", "stable", "state",
+        "warnings",
     )  # fmt: skip
 
     def __init__(
         self, *, node: str, state: str, generation: int, holds: str, stable: bool, nodes: dict[str, NodeView],
         groups: list[GroupView], warnings: list[str], last_failover: dict[str, str | int | None] | None,
-        counts: dict[str, int],
+        counts: dict[str, int], ipfail: list[str],
     ) -> None:  # fmt: skip
         self.node = node
         self.state = state
@@ -71,6 +73,7 @@ class ClusterView:
         self.warnings = warnings
         self.last_failover = last_failover
         self.counts = counts
+        self.ipfail = ipfail
 
 
 def node_views(

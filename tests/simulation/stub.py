@@ -66,7 +66,7 @@ class Stub:
         groups = [GroupView(each.key, each.preferred, each.preferred, "held") for each in self.settings.groups]
         return ClusterView(
             node=self.settings.node, state="active", generation=1, holds="all", stable=self.stable, nodes=nodes,
-            groups=groups, warnings=[], last_failover=None, counts={},
+            groups=groups, warnings=[], last_failover=None, counts={}, ipfail=[],
         )  # fmt: skip
 
 

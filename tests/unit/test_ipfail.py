@@ -377,6 +377,51 @@ def test_ours_says_that_it_is_there_and_answers_the_originals_count():
         assert world.theirs.heard == [(answer, "")]
 
 
+def state_of(world, client):
+    """What an original is told of a client of ours."""
+    world.theirs.send("query-cstatus", dest=JULIUS, cn=client, from_id="4711")
+    world.run(0.1)
+    return world.said(JULIUS, "respond-cstatus")[-1].get("cs")
+
+
+def test_an_original_is_told_that_ipfail_runs_here_until_it_does_not():
+    world = Mixed().start_both()
+    assert (state_of(world, "ipfail"), state_of(world, "crmd")) == ("online", "offline")
+    julius = world.nodes[JULIUS]
+    world.ask(julius, "stop")
+    assert [message.get("st") for message in world.said(JULIUS, "hbapi-clstat")] == ["join", "leave"]
+    assert julius.view().ipfail == []
+
+
+@pytest.mark.parametrize("kind", ["num_ping_nodes", "you_are_dead", "abort_giveup"])
+def test_the_originals_ipfail_runs_where_it_has_spoken_until_it_leaves_or_its_node_does(kind):
+    world = Mixed().start_both()
+    julius = world.nodes[JULIUS]
+    assert julius.view().ipfail == [JULIUS]
+    world.theirs.client(kind, num_ping="2")
+    world.run(0.1)
+    assert julius.view().ipfail == [JULIUS, CAESAR]
+    world.theirs.client("hbapi-clstat", st="leave", info="disconnect")
+    world.run(0.1)
+    assert julius.view().ipfail == [JULIUS]
+    world.theirs.client("hbapi-clstat", st="join", info="signon")
+    world.run(0.1)
+    assert julius.view().ipfail == [JULIUS, CAESAR]
+    world.kill(CAESAR)
+    world.run(15)
+    assert julius.view().ipfail == [JULIUS]
+
+
+def test_two_of_ours_know_that_the_other_has_ipfail():
+    world = Pinged().both()
+    assert world.nodes[JULIUS].view().ipfail == [JULIUS, CAESAR]
+    world.options |= {"ping_nodes": (), "ipfail": False}
+    world.nodes[CAESAR].tell(Reload(settings(CAESAR, **world.options)))
+    world.run(0.1)
+    assert world.nodes[JULIUS].view().ipfail == [JULIUS]
+    assert world.nodes[CAESAR].view().ipfail == [JULIUS]
+
+
 def test_ours_gives_up_beside_an_original_that_sees_more():
     world = Mixed().start_both()
     world.lose(JULIUS)

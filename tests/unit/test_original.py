@@ -245,7 +245,8 @@ def test_one_restarts_at_once(mixed, who):
 
 @pytest.mark.parametrize(("cn", "answered"), [("ipfail", True), ("x" * 31, True), ("x" * 32, False)])
 def test_it_asks_for_a_client_of_ours(mixed, cn, answered):
-    """Its `cl_status clientstatus` waits half a second for the answer; without one it says that there is none."""
+    """Its `cl_status clientstatus` waits half a second for the answer; without one it says that there is none. Where
+    ha.cf has ipfail: test_ipfail.py."""
     mixed.both()
     mixed.ours.sent.clear()
     mixed.theirs.send("query-cstatus", dest=mixed.ours.name, cn=cn, from_id="4711")

@@ -31,6 +31,7 @@ def view(**changes: Any) -> ClusterView:
         "warnings": ["haresources differ"],
         "last_failover": None,
         "counts": {"bad": 2},
+        "ipfail": ["caesar"],
     }
     return ClusterView(**{**facts, **changes})
 
@@ -87,6 +88,7 @@ def test_the_object_is_the_documented_one_and_json():
         "warnings": ["haresources differ", "not locked"],
         "last_failover": None,
         "counts": {"bad": 2},
+        "ipfail": ["caesar"],
     }
 
 

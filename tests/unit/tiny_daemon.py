@@ -46,6 +46,7 @@ STATUS: dict[str, Any] = {
     "warnings": [],
     "last_failover": None,
     "counts": {},
+    "ipfail": ["julius"],
 }
 ANSWERS: dict[str, Any] = {
     "status": {"ok": True, "status": STATUS},
