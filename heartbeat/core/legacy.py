@@ -5,7 +5,9 @@ asks for each, once (`ip-request`), and starts it on the answer (`ip-request-res
 it says in an answer to itself; what is up there already it keeps without a word. It takes everything when it finds this
 node dead (`stonith`), or hears that it leaves. Nothing else ever moves.
 
-So a group of its own is given up as soon as it asks, or has had time to ask and has not. This node asks for each of its
+So a group of its own is given up as soon as it asks, or has had time to ask and has not: it may be up there. Where the
+original had released everything before it left, nothing is up there, and its scripts have all the time they may need on
+a busy machine; this node serves meanwhile. This node asks for each of its
 own as soon as both are active, and takes none before it has the answer, however long that takes. Where the original may
 have found this node dead, all is let go, in a new generation (original.py says why), and asked for again.
 
@@ -37,6 +39,8 @@ ABSENT, ASKING, AGREED = range(3)
 
 # it answers when the group is down there; a question that was lost is asked again
 ASK_AGAIN_NS = 5 * SECOND
+# so long may an original that has left and returned take to ask for what this node has
+ASK_LATEST_NS = 30 * SECOND
 # an answer takes it 60 ms in the mean; what comes sooner was sent before it was asked
 ANSWER_LEAST_NS = 10 * MILLISECOND
 
@@ -54,8 +58,8 @@ class Legacy(Machine):
     }
 
     __slots__ = (
-        "_asked", "_differs", "_doubted", "_generation", "_introduced_at", "_lease", "_outbox", "_owed", "_renew",
-        "_resources", "_timer", "_timers", "_unasked_until", "_wanted", "kinds",
+        "_asked", "_differs", "_doubted", "_generation", "_introduced_at", "_kept_until", "_lease", "_outbox", "_owed",
+        "_released", "_renew", "_resources", "_timer", "_timers", "_unasked_until", "_wanted", "kinds",
     )  # fmt: skip
 
     def __init__(
@@ -76,6 +80,8 @@ class Legacy(Machine):
         self._owed: dict[str, tuple[int, bool]] = {}
         self._wanted: dict[str, int] = {}  # key → the generation in which it has asked for it, or taken it
         self._unasked_until = 0  # what it has not asked for by then it is offered
+        self._kept_until = 0  # but not what this node has, before then
+        self._released = False  # it had released everything when it left
         self._doubted = False  # what this node claims the original may have taken
         self.kinds = {"ip-request": self.ip_request, "ip-request-resp": self.ip_request_resp, "stonith": self.stonith}
 
@@ -89,6 +95,7 @@ class Legacy(Machine):
             return
         if peer.state == DEAD:
             self._doubted = True
+            self._released = peer.left
         elif peer.state in (INIT, UP) and peer.heard:
             self._doubted = False  # it only starts, and has taken nothing
         present = held.legacy and held.other.active and held.membership.local.state == ACTIVE
@@ -111,7 +118,10 @@ class Legacy(Machine):
         an earlier run of this node was found dead."""
         self.enter(ASKING)
         self._generation = peer.tracker.generation
-        self._unasked_until = self._outbox.now + ORIGINAL_NS // self._resources.settings.divisor
+        divisor = self._resources.settings.divisor
+        self._unasked_until = self._outbox.now + ORIGINAL_NS // divisor
+        self._kept_until = self._outbox.now + (ASK_LATEST_NS if self._released else ORIGINAL_NS) // divisor
+        self._released = False
         if self._doubted or self._lease.state == LAPSED:
             self._let_go(peer)
         if self._resources.state == resources.UNSETTLED:
@@ -147,8 +157,7 @@ class Legacy(Machine):
     def _arm(self) -> None:
         again_ns = ASK_AGAIN_NS // self._resources.settings.divisor
         due = [since + again_ns for since in self._asked.values()]
-        if self._outbox.now < self._unasked_until:
-            due.append(self._unasked_until)
+        due += [until for until in (self._unasked_until, self._kept_until) if self._outbox.now < until]
         if due:
             self._timers.arm(self._timer, min(due))
         else:
@@ -164,14 +173,17 @@ class Legacy(Machine):
                 self._outbox.note(WARN, f"{peer.name} has not yet released {key}: asking again")
                 self._ask(key)
         if now >= self._unasked_until:
-            self._offer(peer)
+            self._offer(peer, now)
         self._arm()
 
-    def _offer(self, peer: Peer) -> None:
+    def _offer(self, peer: Peer, now: int) -> None:
         """What it has neither asked for nor taken. It starts what is not up there, and nothing twice."""
         groups = self._resources.groups
         theirs = [key for key, machine in groups.items() if not self._resources.local(machine)]
-        silent = [key for key in theirs if self._wanted.get(key) != self._generation]
+        silent = [
+            key for key in theirs
+            if self._wanted.get(key) != self._generation and (now >= self._kept_until or not groups[key].claimed)
+        ]  # fmt: skip
         self._wanted.update(dict.fromkeys(silent, self._generation))
         self._owed.update(dict.fromkeys(silent, (self._generation, False)))
         kept = [groups[key] for key in silent if groups[key].claimed]

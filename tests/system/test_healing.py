@@ -88,8 +88,11 @@ def attempt(made, talking_to: int, holder: int, forwards: bool):
 
 
 def test_a_client_notices_nothing_when_two_that_serve_hear_each_other_again(made):
-    tried, worst_ms, longest_ns = 0, 0.0, 0
-    for case in itertools.islice(itertools.cycle(CASES), TIMES):
+    """The gap is judged TIMES times: where the machine stood still, once more."""
+    tried, times, worst_ms, longest_ns = 0, 0, 0.0, 0
+    cases = itertools.islice(itertools.cycle(CASES), 2 * TIMES)
+    while tried < TIMES and (case := next(cases, None)) is not None:
+        times += 1
         found, stays, healed_ns = attempt(made, *case)
         what = f"{case}: {found}"
         # the preferred one, on both sides, whoever had held
@@ -103,6 +106,6 @@ def test_a_client_notices_nothing_when_two_that_serve_hear_each_other_again(made
             tried += 1
             worst_ms = max(worst_ms, found.gap_ms)
             longest_ns = max([longest_ns, *ends])
-    print(f"healed {TIMES} times, {tried} judged: the client's longest gap {worst_ms:.1f} ms, "
+    print(f"healed {times} times, {tried} judged: the client's longest gap {worst_ms:.1f} ms, "
           f"two holders until {longest_ns / MILLISECOND:.0f} ms after healing at most")  # fmt: skip
     assert tried

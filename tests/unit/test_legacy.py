@@ -136,6 +136,36 @@ def test_what_it_has_not_asked_for_it_gets(legacy):
     at_home(legacy)
 
 
+def test_what_it_has_released_it_is_not_given_before_its_scripts_have_asked(legacy):
+    """On a busy machine they have been seen to take 25 s."""
+    legacy.both()
+    own = legacy.own(legacy.theirs)
+    legacy.theirs.stop()
+    legacy.run(10)
+    assert own in legacy.ours.up
+    legacy.drop = lambda sender, message, medium: message.type == "ip-request"
+    legacy.start_theirs()
+    legacy.run(25)
+    assert own in legacy.ours.up
+    legacy.drop = None
+    legacy.say("ip-request", ipaddr=own)
+    legacy.run(3)
+    at_home(legacy)
+
+
+def test_what_it_has_released_and_never_asks_for_it_is_given_at_last(legacy):
+    legacy.both()
+    own = legacy.own(legacy.theirs)
+    legacy.theirs.stop()
+    legacy.run(10)
+    legacy.drop = lambda sender, message, medium: message.type == "ip-request"
+    legacy.start_theirs()
+    legacy.run(25)
+    assert own in legacy.ours.up
+    legacy.run(15)
+    at_home(legacy)
+
+
 def test_a_group_that_it_has_lost_on_its_way_up_it_starts(legacy):
     """What its scripts tell its daemon is lost at times (gaps: lost acquisition)."""
     theirs = legacy.start_theirs()
