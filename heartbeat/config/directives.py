@@ -173,7 +173,7 @@ def _udpport(reader: Reader, line: int, word: str) -> None:
         return
     if value > 0xFFFF:
         reader.warning(line, f"udpport {value} is above 65535; port {value & 0xFFFF} is used, as Heartbeat 3 does")
-    below = [medium for medium in ("ucast", "bcast") if medium in reader.ports]
+    below = [medium for medium in ("ucast", "bcast", "ucast6") if medium in reader.ports]
     if below:
         reader.warning(
             line,
@@ -323,8 +323,8 @@ TABLE: dict[str, Directive] = {
     "udp": Directive(media.udp, several=True, recorded=False),
     "ucast": Directive(media.ucast, style=LINE, several=True, recorded=False),
     "mcast": Directive(media.mcast, style=LINE, several=True, recorded=False),
-    "ucast6": Directive(media.version_6("ucast6", 2), style=LINE, several=True, recorded=False),
-    "mcast6": Directive(media.version_6("mcast6", 5), style=LINE, several=True, recorded=False),
+    "ucast6": Directive(media.ucast6, style=LINE, several=True, recorded=False),
+    "mcast6": Directive(media.mcast6, style=LINE, several=True, recorded=False),
     "ping": Directive(pings.ping, several=True, recorded=False),
     "ping6": Directive(pings.ping6, several=True, recorded=False),
     "ping_group": Directive(pings.ping_group, style=LINE, several=True, recorded=False),

@@ -77,7 +77,7 @@ def _media(config: Config) -> Iterator[str]:
             met.add(medium.type)
             if medium.type == "serial":
                 yield f"baud {medium.baud}"
-            elif medium.type in ("ucast", "bcast") and medium.port != port:
+            elif medium.type in ("ucast", "bcast", "ucast6") and medium.port != port:
                 port = medium.port
                 yield f"udpport {port}"
         yield _medium(medium)
@@ -86,10 +86,10 @@ def _media(config: Config) -> Iterator[str]:
 
 
 def _medium(medium: MediumConfig) -> str:
-    if medium.type == "ucast":
-        return f"ucast {medium.device} {medium.host}"
-    if medium.type == "mcast":
-        return f"mcast {medium.device} {medium.address} {medium.port} {medium.ttl} {int(medium.loop)}"
+    if medium.type in ("ucast", "ucast6"):
+        return f"{medium.type} {medium.device} {medium.host}"
+    if medium.type in ("mcast", "mcast6"):
+        return f"{medium.type} {medium.device} {medium.address} {medium.port} {medium.ttl} {int(medium.loop)}"
     return f"{medium.type} {medium.device}"
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from heartbeat.config.problems import Problems
     from heartbeat.config.record import Config, PingConfig, Respawn
 
+MEDIA = {"serial", "ucast", "bcast", "mcast", "ucast6", "mcast6"}
 MEDIA_MAX = 64
 SERVICE = "ha-cluster"
 
@@ -207,7 +208,7 @@ class Reader:
 
     def _check_media(self) -> None:
         """What is absent refuses the file only where no other medium can work: else it starts down, and is retried."""
-        if not self.media and not self.invalid & {"serial", "ucast", "bcast", "mcast"}:
+        if not self.media and not self.invalid & MEDIA:
             self.error(
                 self.problems.last_line,
                 "no medium to send heartbeats on; add a line serial, ucast, bcast or mcast",

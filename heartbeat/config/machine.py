@@ -82,6 +82,20 @@ def has_ipv4(name: str) -> bool:
     return _interface_request(name, SIOCGIFADDR) is not None
 
 
+def has_ipv6(name: str) -> bool:
+    """One that cannot be used yet counts."""
+    return any(name == device for device, _ in _ipv6_addresses())
+
+
+def _ipv6_addresses() -> list[tuple[str, bytes]]:
+    """(interface, address): all of this machine's, those that duplicate address detection still looks for, too."""
+    try:
+        with open("/proc/thread-self/net/if_inet6", encoding="ascii") as file:
+            return [(words[-1], bytes.fromhex(words[0])) for words in map(str.split, file)]
+    except OSError:
+        return []  # a kernel without IPv6
+
+
 def resolve(host: str) -> str | None:
     """The first IPv4 address of a host name, or None. Asks the resolver, which may take its time."""
     return _resolve(host, _socket.AF_INET)
@@ -102,8 +116,11 @@ def _resolve(host: str, family: int) -> str | None:
     return address if isinstance(address, str) else None
 
 
-def is_local(address: str) -> bool:
-    """Is this IPv4 address one of this machine's own? (Binding to it would not tell where ip_nonlocal_bind is on.)"""
+def is_local(address: str, device: str) -> bool:
+    """Is this address one of this machine's own, of IPv6 one of that interface's? (Binding to it would not tell where
+    ip_nonlocal_bind is on.)"""
+    if ":" in address:
+        return (device, _socket.inet_pton(_socket.AF_INET6, address)) in _ipv6_addresses()
     probe = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
     try:
         probe.connect((address, 9))

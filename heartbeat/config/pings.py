@@ -6,11 +6,9 @@ the original does; of a group's hosts it is left out. A node that is asked less 
 
 from __future__ import annotations
 
-import _socket
-
 from heartbeat.config import machine
 from heartbeat.config.hacf import Reader, split
-from heartbeat.config.media import numeric
+from heartbeat.config.media import numeric, numeric_6
 from heartbeat.config.problems import shown
 from heartbeat.config.record import PingConfig
 from heartbeat.config.values import lower
@@ -63,21 +61,18 @@ def ping_group(reader: Reader, line: int, rest: str) -> None:
 
 
 def _address(reader: Reader, host: str, version: int) -> str | None:
-    digits = numeric(host) if version == 4 else _numeric_6(host)
+    digits = numeric(host) if version == 4 else _scoped(host)
     found = digits or (reader.known or {}).get(f"{host}/{version}")
     if found is None and reader.ask_machine and reader.known is None:
         found = machine.resolve(host) if version == 4 else machine.resolve_6(host)
     return found
 
 
-def _numeric_6(text: str) -> str | None:
+def _scoped(text: str) -> str | None:
     """An IPv6 address in its usual form, with its scope if it has one, or None."""
     address, percent, scope = text.partition("%")
-    try:
-        digits = _socket.inet_ntop(_socket.AF_INET6, _socket.inet_pton(_socket.AF_INET6, address))
-    except (OSError, ValueError):
-        return None
-    return f"{digits}{percent}{scope}"
+    digits = numeric_6(address)
+    return digits and f"{digits}{percent}{scope}"
 
 
 def _add(reader: Reader, line: int, ping: PingConfig) -> None:
@@ -107,7 +102,7 @@ def finish(reader: Reader) -> None:
 
 def resolved(config: Config) -> dict[str, str]:
     """host → address of an earlier configuration; a ping node's host has /4 or /6 behind its name."""
-    found = {medium.host: medium.address for medium in config.media if medium.address}
+    found = {medium.host: medium.address for medium in config.media if medium.type == "ucast" and medium.address}
     for ping in config.pings:
         version = 6 if ping.type == "ping6" else 4
         if len(ping.hosts) == len(ping.addresses):  # else of a group it is not known whose they are

@@ -25,9 +25,9 @@ class MediumConfig:
     """One medium of ha.cf.
 
     name: the link's name, unique: device path or interface, `eth0#2` for the second medium on eth0.
-    type: serial, ucast, bcast or mcast. device: tty or interface. port: UDP; 0 for serial.
-    host: as written (ucast: name or address; mcast: the group). address: its numeric IPv4 form, "" where it could not
-    be resolved; broadcast addresses are looked up when the medium opens.
+    type: serial, ucast, bcast, mcast, ucast6 or mcast6. device: tty or interface. port: UDP; 0 for serial.
+    host: as written (ucast: name or address; mcast: the group). address: its numeric form, of IPv6 without a scope, ""
+    where it could not be resolved; broadcast addresses are looked up when the medium opens.
     sources: the addresses that a UDP medium hears, none for whoever sends; sources_strict: never any other.
     ttl: mcast. loop: mcast; of ucast, whether ha.cf names an address of this machine there, too.
     baud: serial; rate_bits_per_s: what the line carries in real time, baud times the divisor; 0 for others.

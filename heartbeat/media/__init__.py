@@ -13,8 +13,11 @@ every medium:
 from __future__ import annotations
 
 from heartbeat.media.udp import Bcast, Datagrams, Mcast, Ucast
+from heartbeat.media.udp6 import Mcast6, Ucast6
 
 __all__ = ["Datagrams", "Owned", "create"]
+
+UDP = {medium.type: medium for medium in (Ucast, Bcast, Mcast, Ucast6, Mcast6)}
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +26,10 @@ if TYPE_CHECKING:
     class MediumConfig(Protocol):
         """What a medium is made from: one medium of ha.cf, names and numbers already checked.
 
-        device: the tty's path or the interface's name; address: an IPv4 address in digits (ucast, mcast);
+        device: the tty's path or the interface's name; address: in digits (ucast, mcast; of ucast6 and mcast6
+        an IPv6 address, without a scope: it is the interface's);
         rate_bits_per_s: what the cable really carries, `baud` but for a demonstration that runs faster.
-        sources: the IPv4 addresses that a UDP medium hears, none for all; strict: never any other.
+        sources: the addresses, of its family, that a UDP medium hears, none for all; strict: never any other.
         A medium reads only what concerns its type.
         """
 
@@ -55,8 +59,8 @@ if TYPE_CHECKING:
     class Told(Protocol):
         """What is told of any medium, one to a ping node included.
 
-        name: the link's name in status, unique; type: serial | ucast | bcast | mcast, or ping | ping6 | ping_group;
-        backend: pyserial | termios | udp | icmp;
+        name: the link's name in status, unique; backend: pyserial | termios | udp | icmp;
+        type: serial | ucast | bcast | mcast | ucast6 | mcast6, or ping | ping6 | ping_group;
         dropped: frames that were never written, or not wholly; discarded: datagrams that the kernel kept out.
         """
 
@@ -141,12 +145,8 @@ def create(medium: MediumConfig, lock_dir: str = "/var/lock") -> Medium:
     """The medium that `medium` describes, still closed. lock_dir: where serial ports' UUCP lock files go."""
     if medium.type == "serial":
         return _serial(medium, lock_dir)
-    if medium.type == "ucast":
-        return Ucast(medium)
-    if medium.type == "bcast":
-        return Bcast(medium)
-    if medium.type == "mcast":
-        return Mcast(medium)
+    if medium.type in UDP:
+        return UDP[medium.type](medium)
     raise ValueError(f"there is no medium of type {medium.type!r}")
 
 

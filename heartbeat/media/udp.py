@@ -1,4 +1,4 @@
-"""UDP media: ucast, bcast, mcast, as protocol/wire.md §11.
+"""UDP media: ucast, bcast, mcast, as protocol/wire.md §11; those of IPv6 are in udp6.py.
 
 One socket receives on the cluster's port, another sends from a port of the kernel's choice, as the original's do; a
 datagram is a frame. Nothing is queued here: what the kernel does not take at once is counted and forgotten.
@@ -44,6 +44,7 @@ from _socket import (
     SOL_SOCKET,
     inet_aton,
     inet_ntoa,
+    inet_pton,
     socket,
 )
 
@@ -70,7 +71,7 @@ TRANSIENT = frozenset({
     errno.ENOPROTOOPT, errno.EPERM, errno.EPROTO,
 })  # fmt: skip
 
-# An IPv4 datagram holds at most 65,507 octets. All media share the buffer: each copies out what it received.
+# A datagram holds at most 65,507 octets, one of IPv6 65,527. All media share the buffer: each copies out what came.
 _buffer = memoryview(bytearray(65_536))
 
 
@@ -81,6 +82,7 @@ class Datagrams:
     backend = "udp"
     format = "netstring"
     stream = False
+    _family = AF_INET
 
     def __init__(self, config: MediumConfig) -> None:
         self.name = config.name
@@ -106,8 +108,8 @@ class Datagrams:
 
     def open(self) -> None:
         try:
-            self._sender = _udp_socket()
-            self._receiver = _udp_socket()
+            self._sender = self._new_socket()
+            self._receiver = self._new_socket()
             self._index = self._find_interface(self._sender)
             self._open_sender(self._sender)
             self._elsewhere = ""
@@ -117,6 +119,20 @@ class Datagrams:
         except OSError as error:
             self.close()
             raise OSError(error.errno, f"{self.type} {self.device}: {self._explain(error)}") from error
+
+    def _new_socket(self) -> socket:
+        return socket(self._family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK)
+
+    def _require_digits(self) -> None:
+        """A name would be looked up at every datagram, and stop the daemon for as long as the name server is away."""
+        if not self._address:
+            text = "its host's name could not be resolved when ha.cf was read: write the address, or reload"
+            raise OSError(errno.EDESTADDRREQ, text)
+        try:
+            inet_pton(self._family, self._address)
+        except OSError:
+            version = 4 if self._family == AF_INET else 6
+            raise OSError(errno.EDESTADDRREQ, f"{self._address!r} is not an IPv{version} address") from None
 
     def _open_sender(self, sender: socket) -> None:
         raise NotImplementedError
@@ -157,7 +173,7 @@ class Datagrams:
                 if senders is None:
                     size = receiver.recv_into(_buffer)
                 else:
-                    size, (sender, _) = receiver.recvfrom_into(_buffer)
+                    size, (sender, *_) = receiver.recvfrom_into(_buffer)
             except BlockingIOError:
                 break
             except OSError as error:
@@ -236,8 +252,8 @@ class Datagrams:
             return None
         self._elsewhere = sender
         return (
-            f"medium {self.name}: the peer speaks from {sender}, which no ucast line names: strangers' datagrams are"
-            f" not kept out; write `udp_sources {' '.join((*self._sources, sender))}`"
+            f"medium {self.name}: the peer speaks from {sender}, which no {self.type} line names: strangers' datagrams"
+            f" are not kept out; write `udp_sources {' '.join((*self._sources, sender))}`"
         )
 
     def flush(self, now: int) -> None:
@@ -287,7 +303,7 @@ class Ucast(Datagrams):
     type = "ucast"
 
     def _open_sender(self, sender: socket) -> None:
-        _require_digits(self._address)
+        self._require_digits()
         self._bind_to_device(sender)
         self._share_port(sender)
         sender.setsockopt(IPPROTO_IP, IP_TOS, IPTOS_LOWDELAY)
@@ -345,7 +361,7 @@ class Mcast(Datagrams):
         self._loop = config.loop
 
     def _open_sender(self, sender: socket) -> None:
-        _require_digits(self._address)
+        self._require_digits()
         # without one, the datagrams would carry another interface's
         interface_address(sender, SIOCGIFADDR, self.device)
         sender.setsockopt(IPPROTO_IP, IP_MULTICAST_IF, self._mreqn("0.0.0.0"))
@@ -362,21 +378,6 @@ class Mcast(Datagrams):
     def _mreqn(self, group: str) -> bytes:
         """struct ip_mreqn: group, address (none), interface number."""
         return struct.pack("=4s4si", inet_aton(group), bytes(4), self._index)
-
-
-def _udp_socket() -> socket:
-    return socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK)
-
-
-def _require_digits(address: str) -> None:
-    """A name would be looked up at every datagram, and stop the daemon for as long as the name server is away."""
-    if not address:
-        text = "its host's name could not be resolved when ha.cf was read: write the address, or reload"
-        raise OSError(errno.EDESTADDRREQ, text)
-    try:
-        inet_aton(address)
-    except OSError:
-        raise OSError(errno.EDESTADDRREQ, f"{address!r} is not an IPv4 address") from None
 
 
 def interface_request(endpoint: socket, request: int, name: str) -> bytes:

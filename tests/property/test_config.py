@@ -103,13 +103,17 @@ WORD = st.text(st.characters(codec="utf-8", exclude_characters=" \t\r\f\n,#\0\\"
 PATH = WORD.map(lambda word: "/" + word)
 DEVICE = st.sampled_from(["eth0", "eth1", "wan", "bond0.7"])
 HOST = st.sampled_from(["10.0.0.2", "caesar", "10.0.0.3"])
+PORT = st.integers(1, 70_000).filter(lambda port: port & 0xFFFF)
 MEDIUM = st.one_of(
     st.builds("bcast {}".format, DEVICE),
     st.builds("bcast {},{}".format, DEVICE, DEVICE),
     st.builds("serial {}".format, PATH),
     st.builds("ucast {} {}".format, DEVICE, HOST),
-    st.builds("mcast {} 239.0.0.{} {} {} {}".format, DEVICE, st.integers(1, 9), st.integers(1, 70_000),
-              st.integers(0, 4), st.integers(0, 1)),
+    st.builds("mcast {} 239.0.0.{} {} {} {}".format, DEVICE, st.integers(1, 9), PORT, st.integers(0, 4),
+              st.integers(0, 1)),
+    st.builds("ucast6 {} fd00::{}".format, DEVICE, st.integers(1, 9)),
+    st.builds("mcast6 {} ff02::{} {} {} {}".format, DEVICE, st.integers(1, 9), PORT, st.integers(0, 4),
+              st.integers(0, 1)),
     st.builds("udpport {}".format, st.integers(1, 65_535)),
 )  # fmt: skip
 FLAG = st.sampled_from(["on", "off", "yes", "N", "1", "FALSE"])

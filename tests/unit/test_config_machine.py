@@ -100,6 +100,28 @@ def test_interfaces() -> None:
 
 
 @needs_root
+def test_own_addresses_of_ipv6(files: Callable[..., str]) -> None:
+    """Also while the kernel still asks whether somebody else has them, and would not send to them as to its own."""
+
+    def facts(ip: Any) -> None:
+        set_switch("ipv6/conf/eth1/disable_ipv6", "1")
+        set_switch("ipv6/conf/eth0/accept_dad", "1")
+        add(ip, "eth0", "fd00::1/64")
+        add(ip, "eth0", "fe80::1/64")
+        assert machine.has_ipv6("eth0")
+        assert not machine.has_ipv6("eth1")
+        assert not machine.has_ipv6("eth7")
+        for address in ("fd00::1", "fe80::1"):
+            assert machine.is_local(address, "eth0")
+            assert not machine.is_local(address, "eth1")
+        assert not machine.is_local("fd00::2", "eth0")
+        two = files(more="ucast6 eth0 fd00::1\nucast6 eth0 fd00::2\nbcast eth1\n")
+        assert [medium.host for medium in load(two, node="julius").media if medium.type == "ucast6"] == ["fd00::2"]
+
+    in_namespace(facts)
+
+
+@needs_root
 def test_media_of_a_real_machine(files: Callable[..., str]) -> None:
     def read(ip: Any) -> list[str]:
         add(ip, "eth0", "10.0.0.1/24", broadcast="10.0.0.255")

@@ -233,8 +233,7 @@ def test_a_host_behind_no_route_is_a_silent_one(hosts):
 
 @as_root
 def test_ping6(hosts):
-    for host, last in ((hosts.node, 1), (hosts.far, 2), (hosts.far, 3)):
-        host.ip.addr("add", index=host.index("eth0"), address=f"fd00::{last}", prefixlen=64, flags=0x02)  # no DAD
+    hosts.far.address("eth0", "fd00::3")
     medium = Echo(config("fd00::2", kind="ping6"))
     with hosts.node.inside():
         medium.open()

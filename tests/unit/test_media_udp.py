@@ -1,4 +1,4 @@
-"""ucast, bcast and mcast between real network namespaces.
+"""ucast, bcast and mcast between real network namespaces, and what ucast6 and mcast6 have in common with them.
 
 The namespaces have no names: whatever happens, they are gone when their last descriptor is.
 """
@@ -23,7 +23,14 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces ne
 
 PORT = 694
 START = 1_000_000_000_000
-GROUP = "239.1.2.3"
+GROUP, GROUP_6 = "239.1.2.3", "ff02::694"
+# of the first host's media
+ADDRESS = {"ucast": "10.0.0.2", "bcast": "", "mcast": GROUP, "ucast6": "fd00::2", "mcast6": GROUP_6}
+IFA_F_TENTATIVE = 0x40
+SETTINGS_6 = {
+    "accept_dad": 0,  # an address is usable at once
+    "keep_addr_on_down": 1,  # and static ones survive that their interface is down
+}
 
 
 class Host:
@@ -33,6 +40,9 @@ class Host:
         self.fd = namespaces.new_network()
         with self.inside():
             self.ip = IPRoute()
+        for conf in ("all", "default"):
+            for name, value in SETTINGS_6.items():
+                self.sysctl(f"ipv6/conf/{conf}/{name}", value)
         self.ip.link("set", index=1, state="up")
 
     def inside(self):
@@ -44,23 +54,43 @@ class Host:
     def set(self, name, state):
         self.ip.link("set", index=self.index(name), state=state)
 
-    def address(self, name, address, verb="add"):
-        broadcast = {"broadcast": address.rpartition(".")[0] + ".255"} if verb == "add" else {}
-        self.ip.addr(verb, index=self.index(name), address=address, prefixlen=24, **broadcast)
+    def sysctl(self, name, value):
+        with self.inside(), open(f"/proc/sys/net/{name}", "w") as file:
+            file.write(str(value))
 
-    def wire(self, other, name="eth0", net="10.0.0"):
-        """A cable between two hosts; .1 here, .2 there."""
+    def address(self, name, address, verb="add", usable=True):
+        """usable: wait until it can be used, of IPv6 a moment later."""
+        options = {"broadcast": address.rpartition(".")[0] + ".255"} if verb == "add" and ":" not in address else {}
+        self.ip.addr(verb, index=self.index(name), address=address, prefixlen=64 if ":" in address else 24, **options)
+        if usable and verb == "add":
+            self.await_addresses(name)
+
+    def await_addresses(self, name):
+        for _ in range(2000):
+            found = self.ip.get_addr(index=self.index(name))
+            if not any(each["flags"] & IFA_F_TENTATIVE for each in found):
+                return
+            time.sleep(0.005)
+        raise AssertionError(f"addresses of {name} are not usable")
+
+    def wire(self, other, name="eth0", net="10.0.0", net6="fd00::"):
+        """A cable between two hosts; 1 here, 2 there."""
         self.ip.link("add", ifname=name, kind="veth", peer={"ifname": name, "net_ns_fd": other.fd})
         for host, last in ((self, 1), (other, 2)):
             host.address(name, f"{net}.{last}")
             host.set(name, "up")
+            host.address(name, f"{net6}{last}")
         self.await_carrier(name)
         other.await_carrier(name)
 
     def await_carrier(self, name="eth0"):
-        """The kernel works links off in the background; until then it drops what is sent."""
+        """The kernel works links off in the background; until then it drops what is sent. And only then an interface
+        has a link-local address."""
         for _ in range(2000):
-            if self.ip.get_links(self.index(name))[0].get_attr("IFLA_OPERSTATE") == "UP":
+            up = self.ip.get_links(self.index(name))[0].get_attr("IFLA_OPERSTATE") == "UP"
+            found = self.ip.get_addr(index=self.index(name), family=socket.AF_INET6)
+            if up and any(each.get_attr("IFA_ADDRESS").startswith("fe80:") for each in found):
+                self.await_addresses(name)
                 return
             time.sleep(0.005)
         raise AssertionError(f"{name} does not come up")
@@ -74,9 +104,10 @@ class Host:
             medium.open()
         return medium
 
-    def socket(self):
+    def socket(self, kind=""):
+        """Of the family that a medium of that kind has."""
         with self.inside():
-            return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            return socket.socket(socket.AF_INET6 if kind.endswith("6") else socket.AF_INET, socket.SOCK_DGRAM)
 
     def close(self):
         self.ip.close()
@@ -133,14 +164,11 @@ def assert_carried(sender, receiver, frame, now):
 
 
 def pair_of(opened, kind):
-    if kind == "ucast":
-        return opened(0, kind, address="10.0.0.2"), opened(1, kind, address="10.0.0.1")
-    if kind == "mcast":
-        return tuple(opened(number, kind, address=GROUP, loop=0) for number in (0, 1))
-    return opened(0, kind), opened(1, kind)
+    there = {"ucast": "10.0.0.1", "ucast6": "fd00::1"}.get(kind, ADDRESS[kind])
+    return opened(0, kind, address=ADDRESS[kind]), opened(1, kind, address=there)
 
 
-KINDS = pytest.mark.parametrize("kind", ["ucast", "bcast", "mcast"])
+KINDS = pytest.mark.parametrize("kind", ADDRESS)
 
 
 @KINDS
@@ -166,10 +194,11 @@ def test_frames_go_both_ways_between_two_hosts(kind, opened):
 @KINDS
 def test_the_largest_datagram_arrives_whole_and_a_larger_frame_is_dropped(kind, opened):
     sender, receiver = pair_of(opened, kind)
-    sender.send(bytes(65_508), STATUS, START)
+    largest = 65_527 if kind.endswith("6") else 65_507
+    sender.send(bytes(largest + 1), STATUS, START)
     assert sender.dropped == 1
-    sender.send(b"x" * 65_507, STATUS, START)
-    assert await_frames(receiver) == [[b"x" * 65_507]]
+    sender.send(b"x" * largest, STATUS, START)
+    assert await_frames(receiver) == [[b"x" * largest]]
 
 
 def test_empty_datagrams_are_ignored(opened):
@@ -279,23 +308,20 @@ def test_mcast_limits_how_far_its_frames_go(ttl, opened, hosts):
 
 @pytest.fixture
 def two_cables(hosts):
-    hosts[0].wire(hosts[1], "eth1", "10.0.1")
+    hosts[0].wire(hosts[1], "eth1", "10.0.1", "fd01::")
     return hosts
 
 
 @KINDS
 def test_each_interface_s_medium_keeps_to_its_interface(kind, two_cables, opened):
-    """Also where the routes point elsewhere: on both cables the same addresses are reachable."""
-    senders = [
-        opened(0, kind, device=device, address={"ucast": "10.0.0.2", "mcast": GROUP}.get(kind, ""))
-        for device in ("eth0", "eth1")
-    ]
-    receivers = [opened(1, kind, device=device, address=GROUP) for device in ("eth0", "eth1")]
+    """Also where the routes point elsewhere: on both cables the same IPv4 addresses are reachable."""
+    # neighbour solicitations are answered for an interface's own addresses alone
+    targets = ("fd00::2", "fd01::2") if kind == "ucast6" else (ADDRESS[kind],) * 2
+    senders = [opened(0, kind, device=f"eth{number}", address=target) for number, target in enumerate(targets)]
+    receivers = [opened(1, kind, device=device, address=ADDRESS[kind]) for device in ("eth0", "eth1")]
     # for ucast, the second one's target lives behind eth0; arp answers on eth1 too (arp_ignore 0)
-    with two_cables[1].inside(), open("/proc/sys/net/ipv4/conf/eth1/rp_filter", "w") as file:
-        file.write("0")
-    with two_cables[1].inside(), open("/proc/sys/net/ipv4/conf/all/rp_filter", "w") as file:
-        file.write("0")
+    for name in ("eth1", "all"):
+        two_cables[1].sysctl(f"ipv4/conf/{name}/rp_filter", 0)
     for number, sender in enumerate(senders):
         sender.send(b"by eth%d" % number, STATUS, START)
     got = await_frames(*receivers, count=2)
@@ -533,12 +559,12 @@ def test_what_the_buffer_could_not_take_is_counted_too(opened, say):
 # what can't be had
 
 
-@pytest.mark.parametrize("kind", ["ucast", "bcast", "mcast"])
+@KINDS
 def test_a_port_that_another_program_does_not_share_is_refused_at_once_and_had_when_free(kind, opened, hosts):
-    with hosts[0].socket() as occupant:
+    with hosts[0].socket(kind) as occupant:
         occupant.bind(("", PORT))
         with pytest.raises(OSError) as caught:
-            opened(0, kind, address={"ucast": "10.0.0.2", "mcast": GROUP}.get(kind, ""))
+            opened(0, kind, address=ADDRESS[kind])
         assert caught.value.errno == errno.EADDRINUSE
         assert caught.value.strerror.startswith(f"{kind} eth0: ")
         assert f"UDP port {PORT}" in caught.value.strerror
@@ -562,7 +588,7 @@ def test_a_port_that_another_program_shares_by_so_reuseport_is_had_by_ucast_alon
 def test_an_interface_that_does_not_exist_is_named(kind, hosts):
     before = sorted(os.listdir("/proc/self/fd"))
     with pytest.raises(OSError) as caught:
-        hosts[0].open(kind, device="eth9", address=GROUP)
+        hosts[0].open(kind, device="eth9", address=ADDRESS[kind])
     assert caught.value.errno == errno.ENODEV
     assert caught.value.strerror == f"{kind} eth9: there is no such interface"
     assert sorted(os.listdir("/proc/self/fd")) == before
@@ -583,10 +609,11 @@ def test_an_interface_without_broadcast_is_refused(hosts):
         hosts[0].open("bcast", device="lo")
 
 
+@pytest.mark.parametrize("kind", ["ucast", "ucast6", "mcast6"])
 @pytest.mark.parametrize("address", ["", "caesar"])
-def test_a_name_is_never_looked_up(address, hosts):
+def test_a_name_is_never_looked_up(kind, address, hosts):
     with pytest.raises(OSError) as caught:
-        hosts[0].open("ucast", address=address)
+        hosts[0].open(kind, address=address)
     assert caught.value.errno == errno.EDESTADDRREQ
 
 
@@ -670,6 +697,7 @@ def test_an_interface_that_was_renamed_is_found_out_though_its_sockets_still_sen
     index = hosts[0].index("eth0")
     hosts[0].set("eth0", "down")
     hosts[0].ip.link("set", index=index, ifname="lan0", state="up")
+    hosts[0].await_carrier("lan0")
     if another:
         hosts[0].ip.link("add", ifname="eth0", kind="veth", peer={"ifname": "peer0"})
         hosts[0].set("eth0", "up")

@@ -10,6 +10,7 @@ from heartbeat.config.directives import TABLE
 WORDS = tuple(
     word.encode() for word in (
         *(f"\n{name} " for name in TABLE), "julius", "caesar", "eth0", "lo", "10.0.0.1", "239.0.0.1",
+        "ff02::694", "fe80::3%eth0",
         "255.255.255.255", "500ms", "100us", "2.5", "-1", "0", "1e9", "70000", "4294967296", "on", "off", "legacy",
         "#", "\\", "=", ",", "/", "uid=", "gid=root", "*", "\t", "\r", "\f", "\v", "\0", "\x85", "\u2028", "ä", "İ",
         "smtp://", "smtps://u:%09@h:1", "@", ":", "%", "\n", " ", "A=1", "9" * 400, "/dev/ttyS0", "/tmp/x", "root",
@@ -34,6 +35,7 @@ def seeds() -> list[bytes]:
     lines = [
         "keepalive 500ms", "deadtime 3", "warntime 1500ms", "initdead 30", "udpport 694", "serial /dev/ttyS0",
         "baud 19200", "ucast eth0 10.0.0.2", "mcast eth0 239.0.0.1 694 1 0", "bcast eth1 eth2",
+        "ucast6 eth0 fe80::3%eth0", "mcast6 eth0 ff02::694 694 1 0",
         "logfile /var/log/ha", "logfacility local0", "debugfile /var/log/d", "debug 1", "auto_failback on",
         "node Julius  caesar # x", "ping 10.0.0.1", "ping_group g 10.0.0.1 10.0.0.2", "respawn root /bin/true x",
         "failfast nobody /bin/false", "apiauth c uid=root gid=haclient", "stonith_host * ssh x",

@@ -98,6 +98,7 @@ def made_up_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(machine, "interface_problem", interface_problem)
     monkeypatch.setattr(machine, "broadcast_problem", broadcast_problem)
     monkeypatch.setattr(machine, "has_ipv4", lambda name: name in there - {"ppp0"})
+    monkeypatch.setattr(machine, "has_ipv6", lambda name: name in there - {"ppp0"})
     monkeypatch.setattr(machine, "resolve", hosts.get)
     monkeypatch.setattr(machine, "resolve_6", lambda host: None)
     monkeypatch.setattr(machine, "SERVICES", os.fspath(services))

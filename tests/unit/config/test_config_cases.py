@@ -146,6 +146,44 @@ CHANGES: list[tuple[str, Change]] = [
     ("mcast ttl 9", instead("bcast", "mcast eth0 239.0.0.1 694 9 0")),
     ("mcast loop 2", instead("bcast", "mcast eth0 239.0.0.1 694 1 2")),
     ("mcast dev", instead("bcast", "mcast nosuch0 239.0.0.1 694 1 0")),
+    ("ucast6", instead("bcast", "ucast6 eth0 fd00::3")),
+    ("ucast6 no addr", instead("bcast", "ucast6 eth0")),
+    ("ucast6 link-local", instead("bcast", "ucast6 eth0 fe80::aa")),
+    ("ucast6 link-local, its interface", instead("bcast", "ucast6 eth0 fe80::aa%eth0")),
+    ("ucast6 link-local, its interface's number", instead("bcast", "ucast6 eth0 fe80::aa%2")),
+    ("ucast6 link-local, another interface", instead("bcast", "ucast6 eth0 fe80::aa%eth1")),
+    ("ucast6 not link-local, its interface", instead("bcast", "ucast6 eth0 fd00::3%eth0")),
+    ("ucast6 IPv4", instead("bcast", "ucast6 eth0 10.0.0.3")),
+    ("ucast6 IPv4 mapped", instead("bcast", "ucast6 eth0 ::ffff:10.0.0.3")),
+    ("ucast6 name", instead("bcast", "ucast6 eth0 localhost")),
+    ("ucast6 loopback", instead("bcast", "ucast6 eth0 ::1")),
+    ("ucast6 any", instead("bcast", "ucast6 eth0 ::")),
+    ("ucast6 a group", instead("bcast", "ucast6 eth0 ff02::1")),
+    ("ucast6 a word too many", instead("bcast", "ucast6 eth0 fd00::3 x")),
+    ("ucast6 dev", instead("bcast", "ucast6 nosuch0 fd00::3")),
+    ("mcast6", instead("bcast", "mcast6 eth0 ff02::694 694 1 0")),
+    ("mcast6 missing", instead("bcast", "mcast6 eth0 ff02::694 694 1")),
+    ("mcast6 not mc", instead("bcast", "mcast6 eth0 fd00::5 694 1 0")),
+    ("mcast6 IPv4 group", instead("bcast", "mcast6 eth0 239.1.2.3 694 1 0")),
+    ("mcast6 with an interface", instead("bcast", "mcast6 eth0 ff02::694%eth0 694 1 0")),
+    ("mcast6 interface-local group", instead("bcast", "mcast6 eth0 ff01::694 694 1 0")),
+    ("mcast6 global group", instead("bcast", "mcast6 eth0 ff0e::694 694 4 1")),
+    ("mcast6 transient group", instead("bcast", "mcast6 eth0 ff18::694 694 1 0")),
+    ("mcast6 group by a prefix", instead("bcast", "mcast6 eth0 ff38::694 694 1 0")),
+    ("mcast6 hops 5", instead("bcast", "mcast6 eth0 ff05::694 694 5 1")),
+    ("mcast6 hops 0", instead("bcast", "mcast6 eth0 ff05::694 694 0 1")),
+    ("mcast6 hops -1", instead("bcast", "mcast6 eth0 ff05::694 694 -1 1")),
+    ("mcast6 hops 256", instead("bcast", "mcast6 eth0 ff05::694 694 256 1")),
+    ("mcast6 hops x", instead("bcast", "mcast6 eth0 ff05::694 694 x 1")),
+    ("mcast6 loop 2", instead("bcast", "mcast6 eth0 ff05::694 694 1 2")),
+    ("mcast6 loop 1x", instead("bcast", "mcast6 eth0 ff05::694 694 1 1x")),
+    ("mcast6 port 0", instead("bcast", "mcast6 eth0 ff05::694 0 1 0")),
+    ("mcast6 port 70000", instead("bcast", "mcast6 eth0 ff05::694 70000 1 1")),
+    ("mcast6 port x", instead("bcast", "mcast6 eth0 ff05::694 x 1 0")),
+    ("mcast6 port 694x", instead("bcast", "mcast6 eth0 ff05::694 694x 1 1")),
+    ("mcast6 port by name", instead("bcast", "mcast6 eth0 ff05::694 ntp 3 0")),
+    ("mcast6 a word too many", instead("bcast", "mcast6 eth0 ff02::694 694 1 0 extra")),
+    ("mcast6 dev", instead("bcast", "mcast6 nosuch0 ff02::694 694 1 0")),
     ("hopfudge 300", more("hopfudge 300")),
     ("hopfudge -1", more("hopfudge -1")),
     ("logfacility bogus", instead("logfacility", "logfacility bogus")),
@@ -205,14 +243,19 @@ CHANGES: list[tuple[str, Change]] = [
 
 # the original refuses; here one working medium suffices, and the other starts down; and ipfail is built in
 STARTS_HERE = ("two on bcast line, one bad", "ipfail at another path")
-# the original starts; here keys that others may write are refused like keys that others may read
-REFUSED_HERE = ("authkeys 622",)
+# the original starts; here keys that others may write are refused like keys that others may read, and of IPv6 what only
+# looks like an address or a number, or is one that changes at a boot
+REFUSED_HERE = (
+    "authkeys 622", "ucast6 link-local, its interface's number", "ucast6 IPv4 mapped", "mcast6 hops 256",
+    "mcast6 hops x", "mcast6 port 0", "mcast6 port by name",
+)  # fmt: skip
 # nonsense that the original starts on, mostly without a word
 NONSENSE = (
     "warntime 20 > deadtime", "watchdog none", "node dup", "empty value", "key with spaces", "crc",
     "node only", "two on bcast line, one bad", "ping the same twice", "ping_group one unknown host",
     "ping_group only unknown hosts", "ping_group with a comma", "ping_group named as a node",
-    "ping_group named as a ping node",
+    "ping_group named as a ping node", "ucast6 a word too many", "mcast6 a word too many", "mcast6 port 70000",
+    "mcast6 loop 1x",
 )  # fmt: skip
 # what the original warns of and is no trouble here: without a log directive the journal is used
 SILENT_HERE = ("no logging",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -391,6 +392,8 @@ def test_udp_media(files: Files) -> None:
         ("ucast eth0 nosuchhost", "ucast eth0: the host 'nosuchhost' cannot be resolved"),
         ("ucast nosuch0 10.0.0.2", "ucast nosuch0: there is no interface nosuch0"),
         ("mcast nosuch0 239.0.0.1 694 1 0", "mcast nosuch0: there is no interface nosuch0"),
+        ("ucast6 nosuch0 fd00::3", "ucast6 nosuch0: there is no interface nosuch0"),
+        ("mcast6 nosuch0 ff02::694 694 1 0", "mcast6 nosuch0: there is no interface nosuch0"),
         ("serial /dev/nosuchtty", "serial '/dev/nosuchtty' cannot be opened: No such file or directory"),
         ("serial /dev/null", "serial '/dev/null' is not a tty"),
         ("serial /dev", "serial '/dev' is not a character device"),
@@ -419,6 +422,12 @@ def test_a_group_without_an_address_starts_down(files: Files) -> None:
     assert files.warnings() == ["ha.cf:7: mcast ppp0 has no IPv4 address yet; this medium starts down"]
 
 
+@pytest.mark.parametrize(("name", "rest"), [("ucast6", "fd00::3"), ("mcast6", "ff02::694 694 1 0")])
+def test_an_interface_without_ipv6_is_warned_of(files: Files, name: str, rest: str) -> None:
+    files.replace("bcast", f"{name} ppp0 {rest}")
+    assert files.warnings() == [f"ha.cf:7: {name} ppp0 has no IPv6 address yet; nothing is sent until it has one"]
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -427,7 +436,15 @@ def test_a_group_without_an_address_starts_down(files: Files) -> None:
         "mcast eth0 239.0.0.1 0 1 0", "mcast eth0 239.0.0.1 65536 1 0", "mcast eth0 240.0.0.1 694 1 0",
         "mcast eth0 223.255.255.255 694 1 0", "mcast eth0 239.1 694 1 0", "mcast eth0 239.0.0.1 694 5 0",
         "mcast eth0 239.0.0.1 694 -1 0", "mcast eth0 239.0.0.1 694 1 2", "mcast eth0 239.0.0.1 694 1 yes",
-        "ucast6 eth0", "mcast6 eth0 ff02::1", "ping_group gateways", "serial ttyS0", "hbaping 1", "rds 1", "tipc 1",
+        "ucast6", "ucast6 eth0", "ucast6 eth0/1 fd00::3", "ucast6 eth0 10.0.0.3", "ucast6 eth0 caesar.example",
+        "ucast6 eth0 fe80::3%eth1", "ucast6 eth0 ::", "ucast6 eth0 ::1", "ucast6 eth0 ::ffff:10.0.0.3",
+        "ucast6 eth0 ff02::1", "ucast6 eth0 fd00::3/64", "ucast6 eth0 [fd00::3]",
+        "mcast6", "mcast6 eth0 ff02::1", "mcast6 eth0 ff02::694 694 1", "mcast6 eth0/1 ff02::694 694 1 0",
+        "mcast6 eth0 fd00::3 694 1 0", "mcast6 eth0 239.0.0.1 694 1 0", "mcast6 eth0 ff02::694%eth0 694 1 0",
+        "mcast6 eth0 ff01::694 694 1 0", "mcast6 eth0 ff0e::694 694 1 0", "mcast6 eth0 ff32::694 694 1 0",
+        "mcast6 eth0 ff02::694 0 1 0", "mcast6 eth0 ff02::694 65536 1 0", "mcast6 eth0 ff02::694 ntp 1 0",
+        "mcast6 eth0 ff02::694 694 5 0", "mcast6 eth0 ff02::694 694 -1 0", "mcast6 eth0 ff02::694 694 1 2",
+        "mcast eth0 ff02::694 694 1 0", "ping_group gateways", "serial ttyS0", "hbaping 1", "rds 1", "tipc 1",
     ],
 )  # fmt: skip
 def test_mistakes_in_a_medium_refuse_although_another_works(files: Files, line: str) -> None:
@@ -436,18 +453,47 @@ def test_mistakes_in_a_medium_refuse_although_another_works(files: Files, line: 
     assert error.startswith("ha.cf:11: ")
 
 
-@pytest.mark.parametrize(
-    "line", ["ucast6 eth0 fe80::2", "mcast6 eth0 ff02::694 694 1 0"],
-)  # fmt: skip
-def test_media_of_a_later_version(files: Files, line: str) -> None:
-    files.add(line)
+def test_media_of_ipv6(files: Files) -> None:
+    files.add(
+        "ucast6 eth0 FE80:0::3", "ucast6 eth1 fe80::3%eth1", "udpport 700", "mcast6 eth0 ff15::0694 70000 4 1",
+        "ucast6 eth1 fd00::3 x", "ucast6 eth0 fe80::3%eth0",
+    )  # fmt: skip
     config = files.load()
-    assert len(config.media) == 1
-    (text,) = files.bare(config.warnings)
-    assert text.startswith("ha.cf:11: ")
-    assert "a later version" in text
-    files.replace("bcast", "# none")
-    assert "no medium to send heartbeats on" in files.errors()[0]
+    assert [(m.name, m.type, m.host, m.address, m.port, m.ttl, m.loop, m.loops) for m in config.media[1:]] == [
+        ("eth0#2", "ucast6", "fe80::3", "fe80::3", 694, 0, False, False),
+        ("eth1", "ucast6", "fe80::3", "fe80::3", 694, 0, False, False),
+        ("eth0#3", "mcast6", "ff15::694", "ff15::694", 4464, 4, True, True),
+        ("eth1#2", "ucast6", "fd00::3", "fd00::3", 694, 0, False, False),
+    ]
+    assert {m.frame_format for m in config.media} == {"netstring"}
+    texts = files.bare(config.warnings)
+    assert "ha.cf:13: udpport stands below the first bcast and ucast6 line; all media of that type keep their port" in (
+        texts
+    )
+    assert "ha.cf:14: mcast6 port 70000 is above 65535; port 4464 is used, as Heartbeat 3 does" in texts
+    assert "ha.cf:15: ucast6 takes an interface and one address; 'x' is ignored" in texts
+    assert "ha.cf:16: ucast6 'eth0' is there already; this one is ignored" in texts
+
+
+@pytest.mark.parametrize("flag", range(16))
+def test_groups_of_ipv6_as_the_original_has_them(files: Files, flag: int) -> None:
+    """As it answered where it was tried: every scope of flag 0, eight of flag 1, one or more of most other flags."""
+    good = []
+    for scope in range(16):
+        files.replace("bcast", f"mcast6 eth0 ff{flag:x}{scope:x}::694 694 1 0")
+        with contextlib.suppress(ConfigError):
+            good.append((files.load().media[0].address, scope))
+        files.replace("mcast6", "bcast eth0")
+    assert [scope for _, scope in good] == ([2, 4, 5, 8] if flag in (0, 1) else [])
+
+
+@pytest.mark.parametrize(("name", "rest"), [("ucast6", "fd00::3"), ("mcast6", "ff02::694 694 1 0")])
+def test_a_medium_of_ipv6_is_enough(files: Files, name: str, rest: str) -> None:
+    files.replace("bcast", f"{name} eth0 {rest}")
+    assert files.warnings() == []
+    files.replace(name, f"{name} eth0")
+    (error,) = files.errors()  # and none that there is no medium
+    assert error.startswith(f"ha.cf:7: {name} needs ")
 
 
 def test_too_many_media(files: Files) -> None:
@@ -465,6 +511,14 @@ def test_known_names_are_not_asked_for_again(files: Files, monkeypatch: pytest.M
     assert error.startswith("ha.cf:12: ucast eth1: a host name that is new")
 
 
+def test_an_address_of_ipv6_is_no_name_that_ucast_would_know(files: Files) -> None:
+    files.add("ucast6 eth0 fd00::3")
+    config = files.load()
+    files.replace("ucast6", "ucast eth0 fd00::3")
+    (error,) = files.errors(previous=config)
+    assert error.startswith("ha.cf:11: ucast eth0: a host name that is new")
+
+
 def test_a_node_does_not_beat_to_itself(files: Files) -> None:
     """The same ha.cf on both nodes names both. 127.0.0.1 is this machine's own address in every namespace."""
     files.replace("bcast", "ucast eth1 127.0.0.1")
@@ -474,6 +528,15 @@ def test_a_node_does_not_beat_to_itself(files: Files) -> None:
     assert config.warnings == ()
     files.ha_cf = files.ha_cf.replace("ucast eth1 10.0.0.2", "")
     assert [medium.host for medium in files.load().media] == ["127.0.0.1"]  # better than none
+
+
+def test_a_node_does_not_beat_to_itself_by_ipv6(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address is not usable yet, and the other interface's is another one."""
+    monkeypatch.setattr(machine, "is_local", lambda *asked: asked == ("fe80::2", "eth0"))
+    files.replace("bcast", "ucast6 eth0 fe80::2")
+    files.add("ucast6 eth0 fe80::3", "ucast6 eth1 fe80::2")
+    found = [(medium.name, medium.host, medium.loops) for medium in files.load().media]
+    assert found == [("eth0", "fe80::3", True), ("eth1", "fe80::2", False)]
 
 
 def test_where_an_original_hears_itself(files: Files) -> None:
@@ -780,8 +843,40 @@ def test_a_list_without_the_peer_is_warned_of(files: Files) -> None:
     assert "udp_sources leaves out 10.0.0.2" in warning
 
 
+LISTED_6 = ("ucast6 eth0 fd00::3", "mcast6 eth0 ff02::694 694 1 0")
+
+
+def test_of_a_list_each_medium_hears_what_is_of_its_version(files: Files) -> None:
+    files.add(*LISTED_6, "udp_sources 10.0.0.2 FD00::3 fe80::3")
+    both = (("fd00::3", "fe80::3"), True)
+    assert sources_of(files) == {"eth0": (("10.0.0.2",), True), "eth0#2": both, "eth0#3": both}
+    assert files.warnings() == []
+
+
+def test_ucast6_hears_the_addresses_that_share_its_port(files: Files) -> None:
+    files.add("ucast eth0 10.0.0.2", *LISTED_6, "ucast6 eth0 fe80::3%eth0")
+    both = (("fd00::3", "fe80::3"), False)
+    assert sources_of(files) == {
+        "eth0": ((), False), "eth0#2": (("10.0.0.2",), False), "eth0#3": both, "eth0#4": ((), False), "eth0#5": both,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    "words", ["", "learn 10.0.0.2", "everybody", "10.0.0", "fe80::1", " ".join(f"10.0.0.{n}" for n in range(17))]
+    ("media", "listed", "text"),
+    [
+        (["mcast6 eth0 ff02::694 694 1 0"], "10.0.0.2", "no IPv6 address, and without one mcast6 eth0"),
+        ([], "fd00::3", "no IPv4 address, and without one bcast eth0"),
+    ],
+)
+def test_a_list_without_an_address_of_a_medium_s_version_is_refused(
+    files: Files, media: list[str], listed: str, text: str
+) -> None:
+    files.add(*media, f"udp_sources {listed}")
+    assert files.errors() == [f"ha.cf:{11 + len(media)}: udp_sources has {text} would hear nobody"]
+
+
+@pytest.mark.parametrize(
+    "words", ["", "learn 10.0.0.2", "everybody", "10.0.0", "fe80::1%eth0", " ".join(f"10.0.0.{n}" for n in range(17))]
 )
 def test_what_is_no_list_of_sources(files: Files, words: str) -> None:
     files.add(f"udp_sources {words}")
@@ -829,7 +924,7 @@ EFFECTIVE = {
 }  # fmt: skip
 # these change nothing when they say what holds anyway
 QUIET = ("node", "autojoin", "baud", "udpport", "on_stop_failure", "builtin_agents", "mailserver", "use_logd",
-         "pacemaker", "crm", "env", "respawn", "serial", "bcast", "ucast", "mcast")  # fmt: skip
+         "pacemaker", "crm", "env", "respawn", "serial", "bcast", "ucast", "mcast", "ucast6", "mcast6")  # fmt: skip
 
 
 def test_the_table_is_covered() -> None:
