@@ -22,7 +22,7 @@ from interop.conversation import BOOT_S, PATIENCE_S, status_of_ours, trouble
 from interop.pair import Pair, playing
 from interop.program import ORIGINAL, OURS
 from interop.router import Router
-from interop.setting import ETHERNET, KEYS, MEDIA, NODES, ORDERS, Setting
+from interop.setting import ETHERNET, KEYS, MEDIA, NODES, ORDERS, VERSION_6, Setting
 from interop.tap import CARD, listener, tapped
 from reference import codec
 from system.flood import frame
@@ -103,7 +103,8 @@ class Siege:
 
 
 def settings() -> list[Setting]:
-    return [Setting(*order, media=(medium,), method=METHOD) for medium in ETHERNET for order in ORDERS]
+    return [Setting(*order, media=(medium,), method=METHOD) for medium in ETHERNET if medium not in VERSION_6
+            for order in ORDERS]  # fmt: skip
 
 
 def siege(setting: Setting, *, clusters: bool = True) -> Siege:

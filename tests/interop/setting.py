@@ -19,13 +19,20 @@ LONG = os.environ.get("HEARTBEAT_TEST_LONG") == "1"
 NODES = ("julius", "caesar")
 KEEPALIVE_MS, WARNTIME_MS, DEADTIME_S, INITDEAD_S = 500, 2000, 4, 10
 BAUD = 38400
+# By the link-local addresses that kernels make of the cards' own numbers.
+VERSION_6 = {
+    "ucast6": "ucast6 eth0 fe80::aff:fe00:2\nucast6 eth0 fe80::aff:fe00:3\n",
+    "mcast6": "mcast6 eth0 ff02::694 694 1 0\n",
+}
 ETHERNET = {
     "ucast": "ucast eth0 10.0.0.2\nucast eth0 10.0.0.3\n",
     "bcast": "bcast eth0\n",
     "mcast": "mcast eth0 239.1.2.3 694 1 0\n",
+    **VERSION_6,
 }
 MEDIA = {"serial": f"baud {{baud}}\nserial {SERIAL_PORT}\n", **ETHERNET}
-# What a mixed pair is tried with: media by themselves and two together, ours at either place.
+# What a mixed pair is tried with: media by themselves and two together, ours at either place. Those of IPv6, of which
+# nothing but the sockets differs, have a test of their own.
 TOGETHER = (("serial",), ("ucast",), ("bcast",), ("mcast",), ("serial", "ucast"))
 ORDERS = ((OURS, ORIGINAL), (ORIGINAL, OURS))
 METHODS = {"crc": "1 crc", "md5": "1 md5 a-secret", "sha1": "1 sha1 a-secret"}
