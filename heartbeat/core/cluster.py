@@ -59,7 +59,7 @@ class Cluster:
         self._tally = Tally(self._outbox.note)
         self._membership = Membership(
             settings, self._outbox, self._timers, random, now,
-            on_death=self._peer_dead, on_beat=self._beaten, fill=self._fill,
+            on_death=self._peer_dead, fill=self._fill,
         )  # fmt: skip
         self._challenge = Challenge(random)
         self._resources = Resources(
@@ -71,6 +71,7 @@ class Cluster:
             settings, self._outbox, self._timers, self._membership, self._resources, self._challenge,
             introduce=self._introduce,
         )  # fmt: skip
+        self._membership.on_beat = self._lease.renewed
         self._original = Original(self._outbox, self._timers, self._resources, self._lease, renew=self._renew)
         self._standby = Standby(settings, self._outbox, self._timers, self._resources, self._original.report)
         self._ipfail = Ipfail(settings, self._outbox, self._timers, self._resources, self._standby, now)
@@ -101,7 +102,6 @@ class Cluster:
         """Who takes which event, and which type of message."""
         self._handlers = {
             Message: self._reception.message,
-            Tick: self._tick,
             MediumUp: self._medium_up,
             MediumDown: self._medium_down,
             AgentExited: self._agent_exited,
@@ -121,18 +121,25 @@ class Cluster:
 
     def handle(self, event: Event, now: int) -> list[Action]:
         """What to do about it, in this order."""
-        now = self._outbox.now = max(now, self._outbox.now)  # a message that waited may be older than a Tick
+        outbox = self._outbox
+        if now > outbox.now:
+            outbox.now = now
+        else:
+            now = outbox.now  # a message that waited may be older than a Tick
         if now > self._lease.ends:
             self._steady.end()
             self._lease.lapse("this node has not run for the length of its lease")
-        if not (self._steady.take(event, now) or self._ipfail.same(event, now)):
-            if type(event) is not Tick:
-                self._steady.end()
+        if type(event) is Tick:
+            self._tick(event, now)
+        elif self._steady.take(event, now) or self._ipfail.same(event, now):
+            return outbox.take()
+        else:
+            self._steady.end()
             self._handlers[type(event)](event, now)  # type: ignore[operator]
-            if self._steady.peer is None:
-                self._after()
-                self._steady.look(event)
-        return self._outbox.take()
+        if self._steady.peer is None:
+            self._after()
+            self._steady.look(event)
+        return outbox.take()
 
     def hear(self, decoder: Decoder, frame: bytes, now: int) -> int:
         """What was read from a medium, before it is decoded. Its number: it was the peer's status once more, verified,
@@ -166,13 +173,17 @@ class Cluster:
 
     def _tick(self, event: Tick, now: int) -> None:
         self._outbox.clock(event.wall_s)
-        due = self._timers.next_due()
+        timers, steady = self._timers, self._steady
+        due = timers.next_due()
         if due is not None and now - due > self.settings.keepalive_ns:
             self._membership.postpone(now)
-        keys = self._timers.due(now)
-        if not self._steady.own(keys):
-            self._steady.end()
-        self._timers.call(keys, now)
+        keys = timers.wheel.due(now)
+        if keys == steady.beat_alone:
+            self._membership.beat_due(now)
+            return
+        if not steady.own(keys):
+            steady.end()
+        timers.call(keys, now)
 
     def _medium_up(self, event: MediumUp, now: int) -> None:
         if event.medium not in self._media_up:
@@ -263,9 +274,6 @@ class Cluster:
 
     def _claimed(self) -> None:
         self._lease.refresh()
-
-    def _beaten(self) -> None:
-        self._lease.renewed()
 
     def _introduce(self) -> None:
         self._original.introduce()

@@ -54,12 +54,13 @@ class Local(Machine):
 class Membership:
     """The peers (none or one: haresources are for pairs), this node's own status, and its beat.
 
-    on_death(peer), on_beat(): what the cluster does about it. fill(): the bulletin of this moment.
+    on_death(peer), on_beat(): what the cluster does about it, the latter set before the first beat. fill(): the
+    bulletin of this moment.
     """
 
     def __init__(
         self, settings: Settings, outbox: Outbox, timers: Timers, random: Random, now: int,
-        *, on_death: Callable[[Peer], None], on_beat: Callable[[], None], fill: Callable[[], bulletin.Bulletin],
+        *, on_death: Callable[[Peer], None], fill: Callable[[], bulletin.Bulletin],
     ) -> None:  # fmt: skip
         self.settings = settings
         self.local = Local(INIT)
@@ -69,9 +70,9 @@ class Membership:
         outbox.hooks.local = self.local
         self._timers = timers
         self._on_death = on_death
-        self._on_beat = on_beat
+        self.on_beat: Callable[[], None]
         self._fill = fill
-        self.beat_timer = timers.new(self._beat_due)
+        self.beat_timer = timers.new(self.beat_due)
         self._triggered_timer = timers.new(self.beat)
         self._soon = NEVER  # until when it must be out
         self._repeating = False
@@ -114,13 +115,14 @@ class Membership:
 
     # --- our own beat
 
-    def _beat_due(self, now: int) -> None:
+    def beat_due(self, now: int) -> None:
         """On a fixed grid; after a stall the grid starts anew instead of catching up."""
         keepalive_ns = self.settings.keepalive_ns
-        self._next_beat += keepalive_ns
-        if self._next_beat <= now:
-            self._next_beat = now + keepalive_ns
-        self._timers.arm(self.beat_timer, self._next_beat)
+        next_beat = self._next_beat + keepalive_ns
+        if next_beat <= now:
+            next_beat = now + keepalive_ns
+        self._next_beat = next_beat
+        self._timers.arm(self.beat_timer, next_beat)
         self._answers = 0
         self.beat(now)
 
@@ -142,7 +144,7 @@ class Membership:
             ]
             self._outbox.send("status", fields, priority=STATUS)
             self._said = self._repeating
-        self._on_beat()
+        self.on_beat()
         if self.local.state == INIT:
             self.local.enter(UP)
             self._outbox.note(INFO, "local status: up")

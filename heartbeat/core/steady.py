@@ -35,11 +35,12 @@ REPEATED = ("st", "dt", bulletin.FIELD, "srcuuid")
 
 
 class Steady:
-    """peer: the one that is steady, None while the state is not. repetition: of its status, while there is one."""
+    """peer: the one that is steady, None while the state is not. repetition: of its status, while there is one.
+    beat_alone: what is due at nearly every tick."""
 
     __slots__ = (
-        "_beat_alone", "_challenge", "_heard", "_lease", "_membership", "_outbox", "_reception", "_repeated",
-        "_resources", "_retransmit", "_standby", "_timer_keys", "_timers", "peer", "repetition",
+        "_challenge", "_heard", "_lease", "_membership", "_outbox", "_reception", "_repeated", "_resources",
+        "_retransmit", "_standby", "_timer_keys", "_timers", "beat_alone", "peer", "repetition",
     )  # fmt: skip
 
     def __init__(
@@ -58,7 +59,7 @@ class Steady:
         self._repeated: list[object] = []
         self.repetition = Repetition(timers.wheel)
         self._heard = 0  # repetitions of which the others know
-        self._beat_alone = [membership.beat_timer]
+        self.beat_alone = [membership.beat_timer]
         self._timer_keys = membership.beat_timer, retransmit.acknowledge_timer
         self.peer: Peer | None = None
 
@@ -133,7 +134,7 @@ class Steady:
 
     def own(self, keys: list[int]) -> bool:
         """Of the timers that are due, are all such that nothing follows from them?"""
-        return keys == self._beat_alone or all(key in self._timer_keys for key in keys)
+        return all(key in self._timer_keys for key in keys)
 
     def settle(self) -> None:
         """Before anybody else looks at the peer: what has been heard meanwhile."""

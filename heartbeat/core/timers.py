@@ -54,12 +54,8 @@ class Timers:
         self._callbacks[key] = None
         self._free.append(key)
 
-    def due(self, now: int) -> list[int]:
-        """The keys that are due, in order, disarmed; for `call`."""
-        return self.wheel.due(now)
-
     def call(self, keys: list[int], now: int) -> None:
-        """A callback may disarm or free one that is due in the same instant."""
+        """Those that the wheel has found due. A callback may disarm or free one that is due in the same instant."""
         for key in keys:
             entry = self._callbacks[key]
             if entry is not None:
