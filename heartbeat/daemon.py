@@ -41,6 +41,9 @@ HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.
 MILLISECOND = 1_000_000
 # the last frames get this long to leave a slow line before the daemon ends
 DRAIN_NS = 2_000_000_000
+# Of a keepalive: a sixteenth for events that wait, three for setting addresses, before the timers are looked at. Who
+# asks for an address waits for the latter, and nobody for hearing of it.
+PARTS, ADDRESSES_PARTS = 16, 3
 
 
 def run(paths: Paths, *, time_divisor: int = 1) -> int:
@@ -201,11 +204,12 @@ class _Daemon:
                 next_watchdog = self._loop.now() + watchdog_ns
 
     def _turn(self) -> None:
-        """The events that wait, then the timers that are due."""
+        """The events that wait, then the timers that are due, then addresses. However many there are of the first and
+        the last, no heartbeat is late by more than a quarter of its interval."""
         while self._loop.inbox:
             self._tell(*self._loop.inbox.popleft())
-        quarter_ns = self._config.keepalive_ms * MILLISECOND // self._config.divisor // 4
-        end = self._loop.now() + max(quarter_ns, MILLISECOND)
+        part_ns = max(self._config.keepalive_ms * MILLISECOND // self._config.divisor // PARTS, MILLISECOND)
+        end = self._loop.now() + part_ns
         while self._loop.queue and self._loop.now() < end:
             self._tell(*self._loop.queue.popleft())
         now = self._loop.now()
@@ -213,6 +217,7 @@ class _Daemon:
         if due is not None and due <= now:
             self._lateness.add(now - due)
             self._tell(Tick(int(time.time())), now)
+        self._executor.work(now + ADDRESSES_PARTS * part_ns)
         self._loop.schedule.run(now)
         self._wire.flush(now)
 
@@ -222,7 +227,7 @@ class _Daemon:
 
     def _wait(self, watchdog: int | None) -> None:
         """Until something is ready or due."""
-        if self._loop.queue:
+        if self._loop.queue or self._executor.waiting:
             self._loop.poller.wait(0)
             return
         dues = (self._cluster.deadline(), self._loop.schedule.next_due(), self._wire.deadline(), watchdog)

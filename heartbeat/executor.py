@@ -1,12 +1,14 @@
 """Does what the core wants done: one method an action. The only caller of media, agents and control.
 
-Addresses run inline, through sockets that were opened at start; everything else is a child process, and nothing here
-waits for one. What comes back is an event: `push` hands it to the loop.
+Addresses run inline, through sockets that were opened at start, when everything else that follows from an event is
+done, and no more at once than the heartbeats can bear; everything else is a child process, and nothing here waits for
+one. What comes back is an event: `push` hands it to the loop.
 """
 
 from __future__ import annotations
 
 import os
+from collections import deque
 
 from heartbeat import agents
 from heartbeat.alarm import Alarms
@@ -54,6 +56,9 @@ if TYPE_CHECKING:
     from heartbeat.wire import Wire
 
 NOT_FOUND = 127
+# so many ends of stops may wait for the core
+BACKLOG = 16
+LOOK_NS = 500_000_000  # from one look at all addresses to the next, at least
 # what a program of the daemon's own is called in the log
 PROGRAM = "nft"
 # at once, without asking services to stop: one of them is what hangs
@@ -75,7 +80,8 @@ class Inherited:
 
 
 class Executor:
-    """stopped: the core has said Stop."""
+    """stopped: the core has said Stop. waiting: starts and stops of built-in agents, no two of one resource. A thousand
+    addresses at once would hold up the heartbeats, which renew the leases that the addresses need."""
 
     def __init__(self, config: Config, run_dir: str, state_dir: str, loop: Loop, wire: Wire) -> None:
         self.stopped = False
@@ -88,6 +94,8 @@ class Executor:
         self._sign = LastSign(run_dir, self._warn)
         self._agents: dict[Resource, Agent | None] = {}
         self._addresses: dict[Resource, InlineAgent] = {}  # started, not stopped
+        self._looked_ns = 0
+        self.waiting: deque[tuple[InlineAgent, RunAgent]] = deque()
         self._places: dict[Resource, tuple[bytes, str]] = {}  # of addresses: where they were last known to be
         self._serial = 0  # keys of children that no run of the core's waits for
         self._programs: dict[int, Callable[[int, str], None]] = {}  # told of such a child's end
@@ -328,8 +336,10 @@ class Executor:
         elif isinstance(agent, agents.InlineAgent):
             if action.verb == REDIRECT:
                 self._run_child(agents.aside(agent), action)
+            elif action.verb == ANNOUNCE:
+                self._run_inline(agent, action)
             else:
-                self._run_inline(agent, action, now)
+                self.waiting.append((agent, action))
         elif isinstance(agent, agents.SpawnedAgent) and action.verb not in (ANNOUNCE, REDIRECT):
             self._run_child(agent, action)
 
@@ -340,7 +350,17 @@ class Executor:
         if run:
             self._loop.push(AgentExited(run, code, detail))
 
-    def _run_inline(self, agent: InlineAgent, action: RunAgent, now: int) -> None:
+    def work(self, until: int) -> None:
+        """One of what waits, and more up to that instant; no stops that the core, and so the other node, would hear of
+        much later. These from the last one on: when the first address of a network goes, the kernel makes the second
+        the first, and has all the others follow it."""
+        while self.waiting:
+            stopping = self.waiting[-1][1].verb == STOP
+            self._run_inline(*(self.waiting.pop() if stopping else self.waiting.popleft()))
+            if self._loop.now() >= until or (stopping and len(self._loop.queue) >= BACKLOG):
+                return
+
+    def _run_inline(self, agent: InlineAgent, action: RunAgent) -> None:
         resource = action.resource
         try:
             if action.verb == START:
@@ -375,8 +395,15 @@ class Executor:
         tell(0)
 
     def _addresses_changed(self, events: int) -> None:
-        """Somebody changed this machine's links or addresses: what was taken from us is set again."""
+        """Somebody changed this machine's links or addresses, perhaps this daemon. It costs a look at each address, so
+        where many are being set or removed it is not done for each of them."""
         agents.take_notices()
+        due = max(self._loop.now(), self._looked_ns + LOOK_NS)
+        self._loop.schedule.at(due, "addresses", self._look_after_addresses)
+
+    def _look_after_addresses(self, now: int) -> None:
+        """What was taken from us is set again."""
+        self._looked_ns = now
         self._guard()
         if not self.lease.current:
             return  # what has ended by itself is not set again

@@ -169,10 +169,11 @@ class Lease:
     def hold(self, keys: Sequence[str], *, alone: bool, instant: int) -> None:
         """What the core wants held from now on. instant: when it decided that."""
         self._alone = alone
-        ended = [key for key in self._granted if key not in keys]
+        ended = self._granted.keys() - set(keys)
         for key in ended:
             del self._granted[key]
-        self._gate.end(ended, keeping=keys)
+        if ended:
+            self._gate.end(ended, keeping=keys)
         fresh = [key for key in keys if key not in self._granted]
         if not fresh:
             return
