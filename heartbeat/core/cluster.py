@@ -75,7 +75,9 @@ class Cluster:
         self._original = Original(self._outbox, self._timers, self._resources, self._lease, renew=self._renew)
         self._standby = Standby(settings, self._outbox, self._timers, self._resources, self._original.report)
         self._ipfail = Ipfail(settings, self._outbox, self._timers, self._resources, self._standby, now)
-        self._retransmit = Retransmit(settings, self._outbox, self._timers, self._membership, self._tally)
+        self._retransmit = Retransmit(
+            settings, self._outbox, self._timers, self._membership, self._tally, on_late=self._original.late
+        )
         self._reception = Reception(
             settings, self._outbox, self._membership, self._retransmit, self._tally, self._challenge,
             dispatch=self._dispatch, on_restart=self._restarted, on_answer=self._lease.answered,

@@ -149,7 +149,6 @@ class Original(Machine):
             peer.reported = said
         else:
             peer.reported |= said
-        was = peer.stable
         stable = message.get("isstable")
         if stable is not None:
             peer.stable = stable == "1"
@@ -165,8 +164,14 @@ class Original(Machine):
             self._let_go(peer, taken)
         if self.state == KNOWN:
             self._lease.resume(f"{peer.name} has answered")
-            if not self._settle() and (greeted or (peer.stable and not was)):
+            # one that thinks this node unstable waits for its report, and answers it; any other does not answer
+            if not self._settle() and (greeted or peer.stable):
                 self.report()
+
+    def late(self) -> None:
+        """It has asked for a message again that is no status: it may take what that says for the newest news."""
+        if self.state == KNOWN and not self._resources.handing_over():
+            self.report()
 
     def _taken(self) -> list[GroupMachine]:
         held = self._resources

@@ -14,6 +14,8 @@ from heartbeat.core.sequence import FRESH, RESTARTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from _hbfast.codec import Message
     from heartbeat.core.bulletin import Bulletin
     from heartbeat.core.membership import Membership
@@ -29,20 +31,23 @@ QUIET_PART = 24, 25  # of max_rexmit_delay: a message sent again so short ago is
 
 
 class Retransmit:
-    """Two timers for all peers: the earliest request that is due, and the acknowledgements that wait.
+    """Two timers for all peers: the earliest request that is due, and the acknowledgements that wait. on_late(): a
+    message that is no status was sent again.
 
     An acknowledgement only trims the sender's history, so it waits for half a keepalive: sent at once it would be on
     a slow line just when the answer to what it acknowledges, a hand-over perhaps, wants to go.
     """
 
     def __init__(
-        self, settings: Settings, outbox: Outbox, timers: Timers, membership: Membership, tally: Tally
-    ) -> None:
+        self, settings: Settings, outbox: Outbox, timers: Timers, membership: Membership, tally: Tally,
+        *, on_late: Callable[[], None],
+    ) -> None:  # fmt: skip
         self._settings = settings
         self._outbox = outbox
         self._timers = timers
         self._membership = membership
         self._tally = tally
+        self._on_late = on_late
         self._timer = timers.new(self._ask)
         self.acknowledge_timer = timers.new(self._acknowledge)
         self._acknowledge_at: int | None = None
@@ -135,6 +140,7 @@ class Retransmit:
             return
         part, whole = QUIET_PART
         quiet_ns = self._settings.max_rexmit_delay_ns * part // whole
+        late = False
         for number in range(first, min(last + 1, first + BATCH_LIMIT)):
             found = self._outbox.history.find(number, self._outbox.now, quiet_ns)
             if isinstance(found, str):
@@ -142,6 +148,9 @@ class Retransmit:
                 self._send("NS_nak_rexmit", peer, fields)
             elif found is not None:
                 self._outbox.send_again(found)
+                late |= found.type != "status"
+        if late:
+            self._on_late()
 
 
 def _runs(numbers: list[int]) -> list[tuple[int, int]]:

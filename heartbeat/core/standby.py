@@ -86,8 +86,7 @@ class Standby(Machine):
     def reconfigure(self, settings: Settings) -> None:
         """After the groups were replanned. What a reload has removed is no part of a hand-over any more."""
         self._settings = settings
-        kept = self._resources.groups.values()
-        self._groups = [machine for machine in self._groups if machine in kept]
+        self._groups = [machine for machine in self._groups if machine in self._resources.groups.values()]
 
     # --- the operator
 
@@ -184,10 +183,9 @@ class Standby(Machine):
             return
         named = set(labels.split()) if labels is not None else None
         self._groups = [
-            machine
-            for machine in self._set(MIRROR[kind])
-            if (named is None or self._resources.label(machine) in named) and not machine.claimed
-        ]
+            m for m in self._set(MIRROR[kind])
+            if (named is None or self._resources.label(m) in named) and not m.claimed
+        ]  # fmt: skip
         self.enter(PROMISED)
         self._kind = kind
         self._agreed = message.sequence
@@ -195,7 +193,8 @@ class Standby(Machine):
         self._outbox.note(INFO, f"{peer.name} wants to go standby [{kind}]; taking its resources when it is done")
         self._say("other")
         self._spoken = self._outbox.now
-        self._timers.arm(self._timer, self._outbox.now + WORK_NS // self._settings.divisor)
+        wait_ns = REPLY_NS if self._resources.other.original else WORK_NS
+        self._timers.arm(self._timer, self._outbox.now + wait_ns // self._settings.divisor)
 
     def _acquire(self) -> None:
         """The peer has released all; what of it is not yet up here is to be claimed."""
@@ -323,8 +322,12 @@ class Standby(Machine):
         self._resources.on_change()
 
     def _too_late(self, now: int) -> None:
+        peer = self._resources.other.peer
         if self.state == IDLE:
             self._answer(False, "the other node did not answer")
+        elif self.state == PROMISED and peer is not None and peer.bulletin is None and not peer.stable:
+            # an original that has begun says so; one that was busy has dropped its own request by now
+            self._timers.arm(self._timer, now + WORK_NS // self._settings.divisor)
         elif self.state in (ASKED, HANDED, PROMISED):
             self._outbox.note(WARN, "no reply to standby request: cancelled")
             self._end(False, "the other node did not answer in time")

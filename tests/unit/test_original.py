@@ -262,3 +262,60 @@ def test_a_snapshot_of_a_node_beside_an_original(mixed):
     mixed.both()
     cluster = mixed.ours.cluster
     assert freeze(thaw(freeze(cluster))) == freeze(thaw(freeze(thaw(freeze(cluster)))))
+
+
+def test_a_greeting_that_comes_late_leaves_nobody_in_flux(mixed):
+    """It was lost on a line, and the original has asked for it again."""
+    mixed.both()
+    mixed.theirs._on_starting(next(message for message in mixed.ours.sent if message.type == "starting"))
+    assert not mixed.theirs.their_stable
+    mixed.ours.sent.clear()
+    mixed.run(5)
+    assert mixed.theirs.their_stable
+    # the original answers the first
+    assert [message.type for message in mixed.ours.sent].count("resource") <= 2
+    assert mixed.held() == PREFERRED
+
+
+def test_a_report_that_comes_late_leaves_nobody_in_flux(mixed):
+    mixed.both()
+    mixed.ours.sent.clear()
+    mixed.ours.cluster._original.report(info="standby")
+    late = mixed.ours.cluster._outbox.take()[0].message
+    mixed.theirs._on_resource(late)
+    assert not mixed.theirs.their_stable
+    mixed.theirs.send(
+        "NS_rexmit", dest=mixed.ours.name, firstseq=str(late.sequence), lastseq=str(late.sequence),
+    )  # fmt: skip
+    mixed.run(2)
+    assert mixed.theirs.their_stable
+
+
+def test_a_status_that_is_sent_again_is_no_news(mixed):
+    mixed.both()
+    mixed.ours.sent.clear()
+    number = next(m.sequence for m in mixed.ours.cluster._outbox.history._messages if m.type == "status")
+    mixed.theirs.send("NS_rexmit", dest=mixed.ours.name, firstseq=str(number), lastseq=str(number))
+    mixed.run(2)
+    assert "resource" not in {m.type for m in mixed.ours.sent}
+
+
+def test_a_hand_over_that_an_original_asks_for_and_does_not_begin_is_forgotten(mixed):
+    """It was busy with itself, and dropped its own request."""
+    mixed.both()
+    mixed.theirs.send("ask_resources", rsc_hold="local", info="me")
+    mixed.run(1)
+    assert not mixed.ours.view().stable
+    mixed.run(11)
+    assert mixed.ours.view().stable
+    assert mixed.held() == PREFERRED
+
+
+def test_a_hand_over_that_an_original_has_begun_is_waited_for(mixed):
+    """Its scripts take as long as they take."""
+    mixed.both()
+    mixed.theirs.send("ask_resources", rsc_hold="local", info="me")
+    mixed.run(1)
+    mixed.theirs.send("resource", rsc_hold="none", rtype="full", isstable="0", info="standby")
+    mixed.run(60)
+    assert not mixed.ours.view().stable
