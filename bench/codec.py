@@ -1,7 +1,7 @@
 """What a heartbeat costs the compiled part, on both sides, for each method and format:
 
-    python bench/codec.py [METHOD]...                   nanoseconds, the best of several runs
-    python bench/codec.py --instructions [METHOD]...    instructions, counted by valgrind (Debian's package)
+    python -m bench.codec [METHOD]...                   nanoseconds, the best of several runs
+    python -m bench.codec --instructions [METHOD]...    instructions, counted by valgrind (Debian's package)
 
 A busy machine changes the times, not the counts: those compare one version with another.
 
@@ -10,16 +10,14 @@ Repetition.hear); and the repeated one with the strong signature. The loop aroun
 """
 
 import argparse
-import re
-import subprocess
 import sys
-import tempfile
 import timeit
 from collections.abc import Callable
 
 from _hbfast.auth import Authenticator
 from _hbfast.codec import Decoder, Message, Repetition, encode
 from _hbfast.wheel import TimerWheel
+from bench import callgrind
 
 METHODS = ("crc", "md5", "sha1", "sha256", "blake2s")
 FORMS = ("classic", "netstring")
@@ -73,25 +71,13 @@ def nanoseconds(method: str, form: str, way: str) -> float:
 
 
 def instructions(method: str, form: str, way: str) -> float:
-    """The difference between many heartbeats and none."""
-    counts = [_counted(method, form, way, number) for number in (0, COUNTED)]
-    return (counts[1] - counts[0]) / COUNTED
-
-
-def _counted(method: str, form: str, way: str, number: int) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out"]
-        # a seed: else the order in dictionaries and sets differs from run to run
-        command = ["env", "PYTHONHASHSEED=0", *valgrind, sys.executable, __file__, "--run", str(number)]
-        done = subprocess.run([*command, method, form, way], capture_output=True, text=True, check=True)
-    return int(re.search(r"Collected : (\d+)", done.stderr)[1])
+    return callgrind.count("bench.codec", "--run", method, form, way, more=COUNTED).total
 
 
 def main() -> None:
     if sys.argv[1:2] == ["--run"]:
-        run = heartbeat(*sys.argv[3:])
-        for _ in range(int(sys.argv[2])):
-            run()
+        run = heartbeat(*sys.argv[2:])
+        callgrind.stretches(lambda number: [run() for _ in range(number)], 0, COUNTED)
         return
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--instructions", action="store_true")
