@@ -67,7 +67,7 @@ class Original(Machine):
         (KNOWN, GREETED): "it may have found this node dead: starting is sent again, in a new generation",
     }
 
-    __slots__ = ("_greeted_at", "_lease", "_outbox", "_renew", "_resources", "_timer", "_timers", "legacy")
+    __slots__ = ("_full", "_greeted_at", "_lease", "_outbox", "_renew", "_resources", "_timer", "_timers", "legacy")
 
     def __init__(
         self, outbox: Outbox, timers: Timers, held: Resources, lease: Lease, *, renew: Callable[[], None]
@@ -80,6 +80,7 @@ class Original(Machine):
         self._lease = lease
         self._timer = timers.new(self._greet)
         self._greeted_at = 0
+        self._full = (0, 0)  # generation and number of its newest report of all that it holds
         self.legacy = Legacy(outbox, timers, held, lease, renew=renew)
 
     # --- how it begins and ends
@@ -96,6 +97,7 @@ class Original(Machine):
             self._greet(self._outbox.now)
         elif self.state != ABSENT and not present:
             self.enter(ABSENT)
+            self._full = (0, 0)
             self._timers.disarm(self._timer)
         if self.state == KNOWN:
             self._settle()
@@ -133,6 +135,9 @@ class Original(Machine):
             return
         if not self._resources.other.original or self._resources.membership.local.state != ACTIVE:
             return  # it is greeted when this node is active, and answers
+        if (message.generation, message.sequence) < self._full:
+            self.report()  # it was lost on its way, and is over
+            return
         peer.reported = frozenset()
         peer.stable = False
         self._know()
@@ -140,11 +145,14 @@ class Original(Machine):
             self.report()
 
     def resource(self, peer: Peer, message: Message) -> None:
-        """Its report."""
-        if not self._resources.other.original or self._resources.legacy:
+        """Its report. One that was lost on its way, and comes after a newer one of all that it holds, is over."""
+        number = message.generation, message.sequence
+        if not self._resources.other.original or self._resources.legacy or number < self._full:
             return
         said = frozenset(SETS.get(message.get("rsc_hold") or "", ()))
         full = message.get("rtype") == "full"
+        if full:
+            self._full = number
         if full or peer.reported is None or not said:
             peer.reported = said
         else:

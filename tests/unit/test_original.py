@@ -1,7 +1,7 @@
 """A node of ours beside one that runs Heartbeat 3.0.6: starts, deaths, returns, hand-overs, a cut cable, a stall."""
 
 import pytest
-from original import OriginalNode
+from original import OriginalNode, text_of
 from pair import CAESAR, JULIUS, SEED_GROUP, World, settings
 
 from heartbeat.core.actions import REDIRECT
@@ -319,3 +319,22 @@ def test_a_hand_over_that_an_original_has_begun_is_waited_for(mixed):
     mixed.theirs.send("resource", rsc_hold="none", rtype="full", isstable="0", info="standby")
     mixed.run(60)
     assert not mixed.ours.view().stable
+
+
+@pytest.mark.parametrize("kind", ["resource", "starting"])
+def test_a_report_of_its_that_was_lost_and_comes_late_is_no_news(mixed, kind):
+    """It said that it holds everything, has given up its share since, and said that, too."""
+    mixed.both()
+    generation, theirs = mixed.ours.cluster._outbox.generation, mixed.theirs
+    number = theirs.sequence
+    theirs.sequence += 1
+    theirs.send("resource", rsc_hold=text_of(theirs.mine), rtype="full", isstable="1")
+    mixed.run(1)
+    newest, theirs.sequence = theirs.sequence, number
+    fields = {"rsc_hold": "all", "rtype": "full", "isstable": "1"} if kind == "resource" else {}
+    theirs.send(kind, **fields)
+    theirs.sequence = newest
+    mixed.run(2)
+    assert mixed.held() == PREFERRED
+    assert mixed.ours.cluster._outbox.generation == generation
+    assert mixed.ours.view().stable
