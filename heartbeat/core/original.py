@@ -191,11 +191,14 @@ class Original(Machine):
         self._resources.yield_to(taken)
 
     def status(self) -> None:
-        """A fresh status. Groups that neither has for some time are taken: it never takes them by itself."""
-        if self.state != KNOWN:
-            return
+        """A fresh status. Groups that neither has for some time are taken: it never takes them by itself. What is
+        missing of its messages may say that it has them."""
         held = self._resources
+        peer = held.other.peer
+        if self.state != KNOWN or peer is None:
+            return
         idle = held.other.ready and held.state == resources.SETTLED and not held.handing_over()
+        idle = idle and not peer.tracker.missing
         orphans = [m for m in held.groups.values() if m.nobodys(idle and not held.other.claims(held.label(m)))]
         if orphans:
             held.claim(orphans, "nobody has them")

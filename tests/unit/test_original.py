@@ -338,3 +338,23 @@ def test_a_report_of_its_that_was_lost_and_comes_late_is_no_news(mixed, kind):
     assert mixed.held() == PREFERRED
     assert mixed.ours.cluster._outbox.generation == generation
     assert mixed.ours.view().stable
+
+
+def test_what_it_may_have_reported_in_a_lost_message_is_not_nobodys(mixed):
+    """It has taken a group over and said so, and that message does not come."""
+    mixed.both()
+    key = next(key for key, name in PREFERRED.items() if name == mixed.ours.name)
+    mixed.drop = lambda sender, message, medium: (
+        sender == mixed.theirs.name and message.type == "resource" and message.get("isstable") == "1"
+    )
+    mixed.ours.tell(Request(7, "standby", "all"))
+    mixed.run(8)
+    assert key in mixed.theirs.up
+    assert mixed.double == set()
+    assert key not in mixed.ours.up
+    mixed.drop = None
+    number = next(m.sequence for m in reversed(mixed.theirs.sent) if m.type == "resource")
+    mixed.carry(mixed.theirs, next(m for m in mixed.theirs.sent if m.sequence == number))
+    mixed.run(3)
+    assert mixed.ours.view().stable
+    assert mixed.ours.view().groups[0].holder == mixed.theirs.name
