@@ -66,8 +66,8 @@ class Ipfail(Machine):
     }
 
     __slots__ = (
-        "_heard", "_kind", "_more_timer", "_outbox", "_resources", "_seen", "_settings", "_standby", "_timer",
-        "_timers", "pings",
+        "_heard", "_kind", "_more_timer", "_outbox", "_resources", "_seen", "_settings", "_standby", "_theirs",
+        "_timer", "_timers", "pings",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +81,7 @@ class Ipfail(Machine):
         self._resources = held
         self._standby = standby
         self._kind = "all"  # of the give-up that is due
+        self._theirs = NODES_MOST + 1  # as many the other sees, as it said; more than there are where it has not
         self._seen = 0  # as many as were seen last
         self._heard = 0  # the other node's generation in which its ipfail has spoken, and not left since
         self._timer = self._more_timer = -1  # taken when first needed
@@ -137,6 +138,8 @@ class Ipfail(Machine):
             return
         self._outbox.note(INFO, f"ipfail: this node sees {self.pings.count} ping nodes now")
         before, self._seen = self._seen, self.pings.count
+        if self._seen >= self._theirs and self._kind == "all":
+            self._cancel("this node sees as many by now")
         if self._seen > before and self._resources.other.original:
             if self._more_timer < 0:
                 self._more_timer = self._timers.new(self._more)
@@ -181,6 +184,7 @@ class Ipfail(Machine):
             self._outbox.note(WARN, f"ipfail: {peer.name} has other ping nodes in its ha.cf: not compared")
             return
         theirs, ours = int(text), self.pings.count
+        self._theirs = theirs
         if ours > theirs:
             self._outbox.note(INFO, f"ipfail: {peer.name} sees {theirs} ping nodes, this node {ours}: telling it")
             self._say(peer, "you_are_dead")
@@ -196,6 +200,7 @@ class Ipfail(Machine):
     def you_are_dead(self, peer: Peer, message: Message) -> None:
         self._heard = message.generation
         if self.state != ABSENT:
+            self._theirs = NODES_MOST + 1
             self._give_up("all", f"{peer.name} sees more ping nodes")
 
     def abort_giveup(self, peer: Peer, message: Message) -> None:

@@ -471,3 +471,20 @@ def test_beside_an_original_the_start_waits_until_initdead():
     assert world.nodes[JULIUS].view().state == "up"
     world.run(4)
     assert world.nodes[JULIUS].view().state == "active"
+
+
+def test_who_finds_the_ping_node_itself_before_it_has_given_up_keeps_what_it_has():
+    """The original says only later that both see as many."""
+    world = Mixed().start_both()
+    world.lose(JULIUS)
+    world.theirs.counting = 1
+    world.run(20)
+    world.theirs.client("num_ping_nodes", num_ping="2")
+    world.run(1)
+    assert world.nodes[JULIUS].cluster._ipfail.state == ipfail.GIVING_UP
+    world.find(JULIUS)
+    world.run(0.5)
+    assert world.nodes[JULIUS].cluster._ipfail.state == ipfail.WATCHING
+    world.theirs.counting = 2
+    world.run(20)
+    assert world.held() == HOME
