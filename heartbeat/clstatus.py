@@ -271,10 +271,9 @@ def _clientstatus(daemon: Daemon, question: Question) -> int:
     name, client = question.words[:2]
     given = question.words[2] if len(question.words) > 2 else "500"
     hurried = not given.isascii() or not given.isdigit() or int(given) == 0
-    status = daemon.status()
-    if hurried or name.lower() not in status["nodes"]:
+    if hurried or name.lower() not in daemon.status()["nodes"]:
         raise Failure(OTHER, f"Cannot get heartbeat client {client}'s status", "REASON: No timely response.")
-    online = client == "ipfail" and name.lower() in status["ipfail"]
+    online = client == "ipfail" and name.lower() in daemon.status()["ipfail"]
     print("online" if online else "offline")
     return OK if online else FAILED
 

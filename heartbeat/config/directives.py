@@ -173,7 +173,7 @@ def _udpport(reader: Reader, line: int, word: str) -> None:
         return
     if value > 0xFFFF:
         reader.warning(line, f"udpport {value} is above 65535; port {value & 0xFFFF} is used, as Heartbeat 3 does")
-    below = [medium for medium in ("ucast", "bcast", "ucast6") if medium in reader.ports]
+    below = [medium for medium in media.BY_UDPPORT if medium in reader.ports]
     if below:
         reader.warning(
             line,

@@ -6,6 +6,7 @@ effect are left out. Keys never leave the program: authkeys is comments alone.
 
 from __future__ import annotations
 
+from heartbeat.config.media import BY_UDPPORT, MCAST, UCAST
 from heartbeat.core.settings import FAILBACK_NAMES
 
 TYPE_CHECKING = False
@@ -77,7 +78,7 @@ def _media(config: Config) -> Iterator[str]:
             met.add(medium.type)
             if medium.type == "serial":
                 yield f"baud {medium.baud}"
-            elif medium.type in ("ucast", "bcast", "ucast6") and medium.port != port:
+            elif medium.type in BY_UDPPORT and medium.port != port:
                 port = medium.port
                 yield f"udpport {port}"
         yield _medium(medium)
@@ -86,9 +87,9 @@ def _media(config: Config) -> Iterator[str]:
 
 
 def _medium(medium: MediumConfig) -> str:
-    if medium.type in ("ucast", "ucast6"):
+    if medium.type in UCAST:
         return f"{medium.type} {medium.device} {medium.host}"
-    if medium.type in ("mcast", "mcast6"):
+    if medium.type in MCAST:
         return f"{medium.type} {medium.device} {medium.address} {medium.port} {medium.ttl} {int(medium.loop)}"
     return f"{medium.type} {medium.device}"
 

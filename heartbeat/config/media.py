@@ -24,7 +24,8 @@ MCAST_TTL_MAX = 4
 GROUP_FLAGS, GROUP_SCOPES = (0, 1), (2, 4, 5, 8)
 UDP_SOURCES_MAX = 16
 LEARN, ANY = "learn", "any"
-UCAST, VERSION_6 = ("ucast", "ucast6"), ("ucast6", "mcast6")
+UCAST, MCAST, VERSION_6 = ("ucast", "ucast6"), ("mcast", "mcast6"), ("ucast6", "mcast6")
+BY_UDPPORT = ("ucast", "bcast", "ucast6")  # the others' lines name their port
 
 
 def serial(reader: Reader, line: int, word: str) -> None:
