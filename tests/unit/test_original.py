@@ -4,6 +4,7 @@ import pytest
 from original import OriginalNode, text_of
 from pair import CAESAR, JULIUS, SEED_GROUP, World, settings
 
+from heartbeat.core import standby
 from heartbeat.core.actions import REDIRECT
 from heartbeat.core.events import Request
 from heartbeat.core.settings import FAILBACK_OFF, FAILBACK_ON, SECOND, Group, Resource
@@ -319,6 +320,7 @@ def test_a_hand_over_that_an_original_has_begun_is_waited_for(mixed):
     mixed.theirs.send("resource", rsc_hold="none", rtype="full", isstable="0", info="standby")
     mixed.run(60)
     assert not mixed.ours.view().stable
+    assert mixed.ours.cluster._standby.state == standby.PROMISED
 
 
 @pytest.mark.parametrize("kind", ["resource", "starting"])
