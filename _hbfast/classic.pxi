@@ -31,6 +31,50 @@ cdef bint classic_message(Message m, const uint8_t* p, Py_ssize_t n, int depth):
     return True
 
 
+cdef inline void put_span(Span* span, Py_ssize_t start, Py_ssize_t name, Py_ssize_t size, int kind) noexcept:
+    """A field at `start`: so many octets of its name, and of all of it."""
+    span.name = <uint32_t>start
+    span.name_size = <uint32_t>name
+    span.value = <uint32_t>(start + name + 1)
+    span.size = <uint32_t>(size - name - 1)
+    span.kind = kind
+
+
+cdef int classic_spans(const uint8_t* p, Py_ssize_t n, Span* spans) noexcept:
+    """As classic_message, in a message that is not nested: where its fields lie, and how many there are. -1 where it
+    has another field than strings and octets, too many, or is malformed."""
+    cdef Py_ssize_t last = n - MARKER
+    cdef Py_ssize_t i = MARKER, size, name, start
+    cdef int found = 0, kind
+    if last < MARKER or not is_marker(p, c">") or not is_marker(p + last, c"<") or p[last - 1] != LF:
+        return -1
+    if find(p, n, 0) >= 0:
+        return -1
+    while i < last:
+        size = find(p + i, last - i, LF)
+        start = i
+        i += size + 1
+        if size == 0:
+            continue
+        kind = STRING
+        if size >= 3 and memcmp(p + start, b"<<<", 3) == 0:
+            return -1
+        if p[start] == c"(":
+            if size < 3 or p[start + 2] != c")":
+                return -1
+            kind = p[start + 1] - c"0"
+            if kind != BINARY and kind != COMPRESSED and kind != UNCOMPRESSED:
+                return -1
+            start += 3
+            size -= 3
+        name = find(p + start, size, c"=")
+        if name < 1 or p[start] == c"(" or found == SPANS:
+            return -1
+        put_span(&spans[found], start, name, size, kind)
+        found += 1
+    return found
+
+
 cdef bint classic_field(Message m, const uint8_t* p, Py_ssize_t n, int depth):
     """Read one line, without its end."""
     cdef int kind = STRING
@@ -103,38 +147,38 @@ cdef bint classic_verifies(Authenticator auth, const uint8_t* p, Py_ssize_t n) n
 cdef int write_classic(Writer w, Message m, int depth, bint signing, Py_ssize_t* auth_at) except -1:
     """The lines of the fields. Signing leaves fields called auth out and tells where the first one was, -1: nowhere."""
     cdef tuple field
-    cdef bytes name
+    cdef Name name = Name()
     cdef const uint8_t* p
     auth_at[0] = -1
     for field in m.fields():
-        name = octets_of_name(field[0])
-        if signing and name == b"auth":
+        name.use(field[0])
+        if signing and name.called(b"auth", 4):
             if auth_at[0] < 0:
                 auth_at[0] = w.size
             continue
-        p = octets_in(name)
-        if find(p, len(name), LF) >= 0 or p[0] == c"(" or begins(p, b"<<<") or begins(p, b">>>"):
+        p = name.octets
+        if find(p, name.size, LF) >= 0 or p[0] == c"(" or begins(p, b"<<<") or begins(p, b">>>"):
             raise ValueError(f"the classic format has no field called {field[0]!r}")
         write_classic_field(w, name, field[1], field[2], depth)
     return 0
 
 
-cdef int write_classic_field(Writer w, bytes name, int kind, value, int depth) except -1:
+cdef int write_classic_field(Writer w, Name name, int kind, value, int depth) except -1:
     cdef bytes octets
     if kind == UNCOMPRESSED:
-        raise ValueError(f"the classic format has no fields of type 5: {name!r}")
+        raise ValueError(f"the classic format has no fields of type 5: {name.text!r}")
     if kind != STRING:
         w.put(b"(", 1)
         w.put_octet(c"0" + <uint8_t>kind)
         w.put(b")", 1)
-    w.put(octets_in(name), len(name))
+    w.put(name.octets, name.size)
     w.put(b"=", 1)
     if kind == STRUCT:
         write_classic_nested(w, value, depth + 1)
     elif kind == LIST:
         octets = pack_list(value)
         if find(octets_in(octets), len(octets), LF) >= 0:
-            raise ValueError(f"the classic format has no LF in a list: {name!r}")
+            raise ValueError(f"the classic format has no LF in a list: {name.text!r}")
         w.put(octets_in(octets), len(octets))
     elif kind == STRING:
         octets = value

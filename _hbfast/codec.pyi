@@ -133,8 +133,8 @@ class Repetition:
     Whoever handles the other messages of this peer reads `sequence` and `last_ns` before judging one.
     """
 
-    def __init__(self, wheel: TimerWheel) -> None:
-        """wheel: whose timers are armed again."""
+    def __init__(self, wheel: TimerWheel, own: Beat | None = None) -> None:
+        """wheel: whose timers are armed again. own: after whose `ends` all is left to the Decoder."""
 
     @property
     def wheel(self) -> TimerWheel: ...
@@ -148,8 +148,8 @@ class Repetition:
     """When: the instant given with it."""
     count: int
     """Repetitions so far, copies not counted."""
-    until: int
-    """Numbers above this are left to the Decoder: somebody waits for one, to acknowledge it for example."""
+    awaited: int
+    """A number that somebody waits for, to acknowledge it for example."""
     warntime_ns: int
     """What comes later than this after `last_ns` is left to the Decoder."""
     deadtime_ns: int
@@ -174,9 +174,51 @@ class Repetition:
         0  something else: feed it to the decoder
         1  the next one: `sequence`, `last_ns` and `count` are set, the peer's and the link's timers are armed again
         2  the newest one again: the link's timer is armed again
-        In the last two cases the decoder has counted it as good, and must not be fed with it. 0 also where one of these
+        3  as 1, and its number is `awaited` or above
+        But for the first the decoder has counted it as good, and must not be fed with it. 0 also where one of these
         timers is not armed or is due, where the decoder has no keys, or on a stream holds something unfinished.
         """
+
+    def take(self, message: Message, now: int) -> int:
+        """The same of one that a Decoder delivered: it differs from what was taught on its medium in `seq`, `ts` and
+        the signatures alone."""
+
+class Beat:
+    """A node's own status, said again when its time has come and nothing else is due."""
+
+    def __init__(self, wheel: TimerWheel, timer: int, other: int) -> None:
+        """timer: the beat's key; other: that of one which each beat disarms. IndexError where they are none."""
+
+    ends: int
+    """After this instant nothing is said by this way, and nothing heard by `Repetition`; 0 at first."""
+    length_ns: int
+    """From a status to that."""
+
+    def follow(self, status: Message, sequence: int, now: int, next_ns: int, keepalive_ns: int) -> None:
+        """What is said from now on. sequence: the newest number that was sent; next_ns: what the timer is armed for."""
+
+    def stop(self) -> None:
+        """Nothing is."""
+
+    def again(self, now: int, ts: int) -> Message | None:
+        """The status under its next number, with this `ts`, at least 1; the timer is armed again. None, and nothing has
+        happened: there is none to repeat, another timer is due, or this one is not or was more than a keepalive ago,
+        nobody has taken the last 64, or `now` is after `ends` or before what was `now` last."""
+
+    def taken(self) -> list[Message]:
+        """What was said since this was asked last, in order."""
+
+    @property
+    def last_ns(self) -> int:
+        """When the newest of these was said."""
+
+    @property
+    def ts(self) -> int:
+        """What its `ts` is, 0 where that was given."""
+
+    @property
+    def next_ns(self) -> int:
+        """What the timer is armed for."""
 
 def encode(
     message: Message,

@@ -7,7 +7,7 @@ cannot is a ValueError.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.unicode cimport PyUnicode_AsLatin1String, PyUnicode_DecodeLatin1
+from cpython.unicode cimport PyUnicode_AsLatin1String, PyUnicode_DecodeLatin1, PyUnicode_DecodeUTF8
 
 from _hbfast.auth cimport STRONG_MAX, TOKEN_MAX, Authenticator, Signing, equal_octets, stated_index
 from _hbfast.wheel cimport TimerWheel
@@ -33,30 +33,65 @@ include "layout.pxi"
 
 # ---- the message -----------------------------------------------------------------------------------------------------
 
-cdef bytes octets_of_name(str name):
-    """Its octets. ValueError where no field of any format can be called that."""
-    cdef bytes octets = PyUnicode_AsLatin1String(name)
-    cdef Py_ssize_t n = len(octets)
-    if n == 0 or find(octets_in(octets), n, c"=") >= 0 or find(octets_in(octets), n, 0) >= 0:
-        raise ValueError(f"no field is called {name!r}")
-    return octets
+cdef const uint8_t* ascii_octets(str name, Py_ssize_t* n) noexcept:
+    """Those of a name in ASCII, and the NUL behind them, as long as it lives; NULL for others."""
+    cdef const char* octets = PyUnicode_AsUTF8AndSize(name, n)
+    if octets == NULL:
+        PyErr_Clear()
+        return NULL
+    return <const uint8_t*>octets if n[0] == len(name) else NULL
 
 
-cdef int check_string(bytes name, bytes value) except -1:
+cdef class Name:
+    """The octets of a field's name. ValueError where no field of any format can be called that."""
+    cdef const uint8_t* octets
+    cdef Py_ssize_t size
+    cdef bytes kept             # of one that has other characters than ASCII
+    cdef str text
+
+    cdef int use(self, str name) except -1:
+        self.text = name
+        self.octets = ascii_octets(name, &self.size)
+        if self.octets == NULL:
+            self.kept = PyUnicode_AsLatin1String(name)
+            self.octets = octets_in(self.kept)
+            self.size = len(self.kept)
+        if self.size == 0 or find(self.octets, self.size, c"=") >= 0 or find(self.octets, self.size, 0) >= 0:
+            raise ValueError(f"no field is called {name!r}")
+        return 0
+
+    cdef bint called(self, const char* name, Py_ssize_t n) noexcept:
+        return self.size == n and memcmp(self.octets, name, n) == 0
+
+
+cdef int check_string(Name name, bytes value) except -1:
     if find(octets_in(value), len(value), 0) >= 0:
-        raise ValueError(f"a string has no NUL: {name!r}")
+        raise ValueError(f"a string has no NUL: {name.text!r}")
     return 0
 
 
-cdef str readable(bytes value):
+cdef int kind_of(object digit) except -1:
+    """ValueError where no type has it."""
+    cdef long kind = digit if isinstance(digit, int) and -1 < digit < 6 else -1
+    if kind < 0:
+        raise ValueError(f"no type has the digit {digit!r}")
+    return <int>kind
+
+
+cdef str readable_octets(const uint8_t* p, Py_ssize_t n):
     """A string for people and comparisons: whatever the octets are, it can be printed and encoded again."""
-    return value.decode("utf-8", "backslashreplace")
+    if n == 6 and memcmp(p, b"status", 6) == 0:
+        return "status"
+    return PyUnicode_DecodeUTF8(<const char*>p, n, "backslashreplace")
 
 
-cdef uint64_t hex_number(bytes value) noexcept:
-    """The number that up to 16 hex digits are; 0 where value isn't that."""
-    cdef const uint8_t* p = octets_in(value)
-    cdef Py_ssize_t i, n = len(value)
+cdef inline str readable(bytes value):
+    return readable_octets(octets_in(value), len(value))
+
+
+cdef uint64_t hex_number(const uint8_t* p, Py_ssize_t n) noexcept:
+    """The number that up to 16 hex digits are; 0 where the octets aren't that."""
+    cdef Py_ssize_t i
     cdef uint64_t number = 0
     if n > 16:
         return 0
@@ -87,12 +122,49 @@ cdef object checked_value(int kind, value):
     return value
 
 
+cdef enum Known:
+    # the names that everybody asks for, as bits
+    OTHER_NAME = 0
+    TYPE = 1
+    SOURCE = 2
+    GENERATION = 4
+    SEQUENCE = 8
+    STRONG_SIGNATURE = 16
+
+
+cdef inline Known known_name(const uint8_t* name, Py_ssize_t n) noexcept:
+    if n == 1:
+        return TYPE if name[0] == c"t" else OTHER_NAME
+    if n == 2:
+        return GENERATION if name[0] == c"h" and name[1] == c"g" else OTHER_NAME
+    if n != 3:
+        return OTHER_NAME
+    if memcmp(name, b"src", 3) == 0:
+        return SOURCE
+    if memcmp(name, b"seq", 3) == 0:
+        return SEQUENCE
+    return STRONG_SIGNATURE if memcmp(name, b"mac", 3) == 0 else OTHER_NAME
+
+
+cdef struct Span:
+    # a field, where it lies in the octets of its message
+    uint32_t name
+    uint32_t name_size
+    uint32_t value
+    uint32_t size
+    int kind
+
+
 cdef class Message:
-    cdef list _fields           # None in one that was made by again() and not asked for them yet
+    # None until somebody asks for all: then they are made, of the spans, or in one made by again() of its pattern
+    cdef list _fields
+    cdef Span* spans            # of one that was received: its fields, in `raw`
+    cdef int spanned
+    cdef bint classic           # the format of those octets
     cdef Pattern pattern        # once again() was called: of this one and those made by it
     cdef bint repeated          # made by again(): `sequence` and `ts` are what it differs in
     cdef uint64_t ts
-    cdef uint32_t seen          # bits of the four fields below that have been met
+    cdef uint32_t seen          # the known names that have been met
     cdef uint32_t macs          # how many fields are called mac
     cdef readonly str type
     cdef readonly str source
@@ -103,58 +175,92 @@ cdef class Message:
     cdef readonly Message outer
     cdef readonly bint strong
 
-    def __cinit__(self, *args):
+    def __cinit__(self):
         self.medium = ""
         self.raw = b""
 
+    def __dealloc__(self):
+        PyMem_Free(self.spans)
+
     def __init__(self, fields):
-        cdef bytes octets
+        cdef str name
+        cdef int kind
+        cdef const uint8_t* octets
+        cdef Py_ssize_t n
         self._fields = []
         for name, digit, value in fields:
-            if digit not in (STRING, BINARY, STRUCT, LIST, COMPRESSED, UNCOMPRESSED):
-                raise ValueError(f"no type has the digit {digit!r}")
-            octets = PyUnicode_AsLatin1String(name)
-            self.add(octets_in(octets), len(octets), digit, checked_value(digit, value))
+            if name is None:
+                raise TypeError("a field has a name")
+            kind = kind_of(digit)
+            value = checked_value(kind, value)
+            self._fields.append((name, kind, value))
+            octets = ascii_octets(name, &n)
+            if octets == NULL:
+                PyUnicode_AsLatin1String(name)
+            else:
+                self.notice(octets, n, kind, value)
 
     cdef int add(self, const uint8_t* name, Py_ssize_t n, int kind, object value) except -1:
-        """Append a field, and note it if it is the first one of a name that everybody asks for."""
-        cdef uint32_t bit = 0
+        """Append a field."""
         self.fields().append((PyUnicode_DecodeLatin1(<const char*>name, n, NULL), kind, value))
-        if n == 1 and name[0] == c"t":
-            bit = 1
-        elif n == 3 and memcmp(name, b"src", 3) == 0:
-            bit = 2
-        elif n == 2 and memcmp(name, b"hg", 2) == 0:
-            bit = 4
-        elif n == 3 and memcmp(name, b"seq", 3) == 0:
-            bit = 8
-        elif n == 3 and memcmp(name, b"mac", 3) == 0:
+        return self.notice(name, n, kind, value)
+
+    cdef int notice(self, const uint8_t* name, Py_ssize_t n, int kind, object value) except -1:
+        cdef bytes octets
+        if kind == STRING:
+            octets = value
+            self.note(known_name(name, n), kind, octets_in(octets), len(octets))
+        else:
+            self.note(known_name(name, n), kind, NULL, 0)
+        return 0
+
+    cdef int note(self, Known name, int kind, const uint8_t* value, Py_ssize_t n) except -1:
+        """Keep what everybody asks for, of the first field of its name. value: a string's."""
+        if name == STRONG_SIGNATURE:
             self.macs += 1
-        if bit == 0 or self.seen & bit:
+        if name == OTHER_NAME or self.seen & name:
             return 0
-        self.seen |= bit
+        self.seen |= name
         if kind != STRING:
             return 0
-        if bit == 1:
-            self.type = readable(value)
-        elif bit == 2:
-            self.source = readable(value)
-        elif bit == 4:
-            self.generation = hex_number(value)
-        else:
-            self.sequence = hex_number(value)
+        if name == TYPE:
+            self.type = readable_octets(value, n)
+        elif name == SOURCE:
+            self.source = readable_octets(value, n)
+        elif name == GENERATION:
+            self.generation = hex_number(value, n)
+        elif name == SEQUENCE:
+            self.sequence = hex_number(value, n)
         return 0
 
     cdef list fields(self):
+        cdef int i
         if self._fields is None:
             self._fields = []
             if self.repeated:
                 self._fields += self.pattern.fields
                 self._fields[self.pattern.seq_at] = ("seq", STRING, b"%x" % self.sequence)
                 self._fields[self.pattern.ts_at] = ("ts", STRING, b"%x" % self.ts)
+            for i in range(self.spanned):
+                self._fields.append(self.field(i))
         return self._fields
 
-    def again(self, uint64_t sequence, uint64_t ts):
+    cdef tuple field(self, int i):
+        """The field of a span."""
+        cdef Span* span = &self.spans[i]
+        cdef const uint8_t* octets = octets_in(self.raw)
+        name = PyUnicode_DecodeLatin1(<const char*>octets + span.name, span.name_size, NULL)
+        return name, span.kind, self.value_of(span)
+
+    cdef bytes value_of(self, const Span* span):
+        cdef const uint8_t* octets = octets_in(self.raw) + span.value
+        if self.classic and span.kind == STRING:
+            return classic_string(octets, span.size)
+        if self.classic:
+            return read_base64(octets, span.size)
+        return PyBytes_FromStringAndSize(<const char*>octets, span.size)
+
+    cpdef Message again(self, uint64_t sequence, uint64_t ts):
         if self.pattern is None:
             self.pattern = pattern_of(self.fields())
             self.pattern.type = self.type
@@ -176,30 +282,48 @@ cdef class Message:
     def __deepcopy__(self, memo):
         return self
 
+    cdef Span* span(self, const uint8_t* name, Py_ssize_t n) noexcept:
+        """The first of this name; NULL where there is none."""
+        cdef const uint8_t* octets = octets_in(self.raw)
+        cdef int i
+        for i in range(self.spanned):
+            if self.spans[i].name_size == <uint32_t>n and memcmp(octets + self.spans[i].name, name, n) == 0:
+                return &self.spans[i]
+        return NULL
+
     cdef tuple first(self, str name):
+        """(type digit, value) of the first field of this name, None where there is none."""
         cdef tuple field
+        cdef Span* span
+        cdef const uint8_t* octets
+        cdef Py_ssize_t n
+        if self._fields is None and not self.repeated:
+            octets = ascii_octets(name, &n)
+            if octets != NULL:
+                span = self.span(octets, n)
+                return None if span == NULL else (span.kind, self.value_of(span))
         for field in self.fields():
             if <str>field[0] == name:
-                return field
+                return field[1:]
         return None
 
     def get(self, str name not None):
-        cdef tuple field = self.first(name)
-        if field is None or field[1] != STRING:
+        cdef tuple found = self.first(name)
+        if found is None or found[0] != STRING:
             return None
-        return readable(field[2])
+        return readable(found[1])
 
     def value(self, str name not None):
-        cdef tuple field = self.first(name)
-        return None if field is None else field[2]
+        cdef tuple found = self.first(name)
+        return None if found is None else found[1]
 
     def expand(self, str name not None):
-        cdef tuple field = self.first(name)
-        if field is None:
+        cdef tuple found = self.first(name)
+        if found is None:
             return None
-        if field[1] == STRUCT:
-            return field[2]
-        return inflate(self, field[2]) if field[1] == COMPRESSED else None
+        if found[0] == STRUCT:
+            return found[1]
+        return inflate(self, found[1]) if found[0] == COMPRESSED else None
 
     def items(self):
         return tuple(self.fields())
@@ -220,10 +344,10 @@ cdef Message inflate(Message m, bytes packed):
     if algorithm is None:
         return None
     try:
-        if algorithm[2] == b"zlib":
+        if algorithm[1] == b"zlib":
             import zlib
             stream = zlib.decompressobj()
-        elif algorithm[2] == b"bz2":
+        elif algorithm[1] == b"bz2":
             import bz2
             stream = bz2.BZ2Decompressor()
         else:
@@ -245,6 +369,42 @@ cdef bint unsigned_message(Message m, const uint8_t* p, Py_ssize_t n):
     if n > 0 and p[n - 1] == 0:
         n -= 1
     return classic_message(m, p, n, -1)
+
+
+# ---- octets → spans --------------------------------------------------------------------------------------------------
+#
+# Of most fields of most messages nobody wants to know. So a message keeps its octets and where its fields lie in them,
+# and makes the objects that somebody asks for.
+
+cdef enum:
+    SPANS = 32                  # a message of more fields is read at once
+
+
+cdef bint spanned_message(Message m, const uint8_t* p, Py_ssize_t n) except -1:
+    """Read where the fields lie. False where it is no message, or one whose fields must be read to know that."""
+    cdef Span[SPANS] spans
+    cdef bint netstring = n >= MARKER and is_marker(p, c"#")
+    cdef int i, found = netstring_spans(p, n, spans) if netstring else classic_spans(p, n, spans)
+    cdef Span* span
+    if found < 0:
+        return False
+    m.spans = <Span*>PyMem_Realloc(NULL, (found + 1) * sizeof(Span))
+    if m.spans == NULL:
+        raise MemoryError
+    memcpy(m.spans, spans, found * sizeof(Span))
+    m.spanned = found
+    m.classic = not netstring
+    for i in range(found):
+        span = &spans[i]
+        known = known_name(p + span.name, span.name_size)
+        if known == OTHER_NAME:
+            continue
+        if m.classic and span.kind == STRING and find(p + span.value, span.size, HIDDEN_LF) >= 0:
+            octets = classic_string(p + span.value, span.size)
+            m.note(known, STRING, octets_in(octets), len(octets))
+        else:
+            m.note(known, span.kind, p + span.value, span.size)
+    return True
 
 
 # ---- octets → messages ----------------------------------------------------------------------------------------------
@@ -365,14 +525,9 @@ cdef class Decoder:
         elif self.auth is not None and not classic_verifies(self.auth, p, n):
             self.verdict = BAD_AUTH
             return None
-        m = self.interpret(p, body) if body > 0 else None
-        if m is None:
-            return None
-        self.verdict = GOOD
-        if m.outer is None:
-            m.raw = PyBytes_FromStringAndSize(<const char*>p, n)
-        else:
-            m.outer.raw = PyBytes_FromStringAndSize(<const char*>p, n)
+        m = self.interpret(p, body, n) if body > 0 else None
+        if m is not None:
+            self.verdict = GOOD
         return m
 
     cdef Py_ssize_t signed_netstring(self, const uint8_t* p, Py_ssize_t n):
@@ -393,13 +548,14 @@ cdef class Decoder:
         self.verdict = BAD_AUTH
         return -1
 
-    cdef Message interpret(self, const uint8_t* p, Py_ssize_t n):
-        """The message that n octets are, unpacked where the whole of it is compressed."""
+    cdef Message interpret(self, const uint8_t* p, Py_ssize_t body, Py_ssize_t n):
+        """The message that n octets are, unpacked where the whole of it is compressed. body: without the trailer."""
         cdef Message m = Message.__new__(Message)
         cdef Message inner
         cdef tuple payload
-        if not unsigned_message(m, p, n):
+        if not spanned_message(m, p, body) and not unsigned_message(m, p, body):
             return None
+        m.raw = PyBytes_FromStringAndSize(<const char*>p, n)
         if m.macs and self.auth is not None:
             m.strong = strong_verifies(m, self.auth)
             if not m.strong:
@@ -407,9 +563,9 @@ cdef class Decoder:
                 return None
         m.medium = self.medium
         payload = m.first("_compressed_payload")
-        if payload is None or payload[1] != BINARY:
+        if payload is None or payload[0] != BINARY:
             return m
-        inner = inflate(m, payload[2])
+        inner = inflate(m, payload[1])
         if inner is not None:
             inner.medium = self.medium
             inner.outer = m
@@ -738,7 +894,7 @@ cdef bytes netstring_octets(Message message, Authenticator auth, bint inner_auth
     w.put(fields.data, auth_at)
     if auth is not None and inner_auth and has_classic_form(message.fields()):
         n = classic_token(message, auth, token)
-        write_netstring_field(w, b"auth", STRING, token, n)
+        put_netstring_field(w, b"auth", 4, STRING, token, n)
     w.put(fields.data + auth_at, fields.size - auth_at)
     w.put(b"%%%\n", MARKER)
     if auth is not None:
@@ -749,6 +905,7 @@ cdef bytes netstring_octets(Message message, Authenticator auth, bint inner_auth
     return w.taken()
 
 
+include "beat.pxi"
 include "repetition.pxi"
 
 

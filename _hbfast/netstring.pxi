@@ -22,6 +22,36 @@ cdef Py_ssize_t netstring_message(Message m, const uint8_t* p, Py_ssize_t n, int
         i += used + size + 1
 
 
+cdef int netstring_spans(const uint8_t* p, Py_ssize_t n, Span* spans) noexcept:
+    """As netstring_message, of all n octets: where the fields lie, and how many there are. -1 where it has another
+    field than strings and octets, too many, or is malformed."""
+    cdef Py_ssize_t i = MARKER, used, size, name, start
+    cdef int found = 0, kind
+    if n < 2 * MARKER or not is_marker(p, c"#"):
+        return -1
+    while n - i < MARKER or not is_marker(p + i, c"%"):
+        used = read_length(p + i, n - i, &size)
+        if used <= 0 or size >= n - i - used or p[i + used + size] != c"," or size < 5:
+            return -1
+        start = i + used
+        i = start + size + 1
+        if p[start] != c"(" or p[start + 2] != c")":
+            return -1
+        kind = p[start + 1] - c"0"
+        if kind != STRING and kind != BINARY and kind != COMPRESSED and kind != UNCOMPRESSED:
+            return -1
+        start += 3
+        size -= 3
+        name = find(p + start, size, c"=")
+        if name < 1 or find(p + start, name, 0) >= 0 or (name >= MARKER and is_marker(p + start, c">")):
+            return -1
+        if found == SPANS or (kind == STRING and find(p + start + name + 1, size - name - 1, 0) >= 0):
+            return -1
+        put_span(&spans[found], start, name, size, kind)
+        found += 1
+    return found if i + MARKER == n else -1
+
+
 cdef bint netstring_field(Message m, const uint8_t* p, Py_ssize_t n, int depth):
     """Read one field, from its bracket to the end of its value."""
     cdef int kind
@@ -104,18 +134,19 @@ cdef Py_ssize_t read_trailer(const uint8_t* p, Py_ssize_t n, Py_ssize_t* size) n
 cdef int write_netstring(Writer w, Message m, int depth, bint signing, Py_ssize_t* auth_at) except -1:
     """The fields, as write_classic does it."""
     cdef tuple field
-    cdef bytes name, octets
+    cdef Name name = Name()
+    cdef bytes octets
     cdef Writer nested
     cdef int kind
     auth_at[0] = -1
     for field in m.fields():
-        name = octets_of_name(field[0])
-        if signing and name == b"auth":
+        name.use(field[0])
+        if signing and name.called(b"auth", 4):
             if auth_at[0] < 0:
                 auth_at[0] = w.size
             continue
         kind = field[1]
-        if begins(octets_in(name), b">>>\n"):
+        if begins(name.octets, b">>>\n"):
             raise ValueError(f"no field is called {field[0]!r}")
         if kind == STRUCT:
             nested = netstring_nested(field[2], depth + 1)
@@ -124,7 +155,7 @@ cdef int write_netstring(Writer w, Message m, int depth, bint signing, Py_ssize_
         if kind == LIST:
             octets = pack_list(field[2])
             if len(octets) >= LIST_LIMIT:
-                raise ValueError(f"a list of {len(octets)} octets; must be less than {LIST_LIMIT}: {name!r}")
+                raise ValueError(f"a list of {len(octets)} octets; must be less than {LIST_LIMIT}: {name.text!r}")
         else:
             octets = field[2]
             if kind == STRING:
@@ -144,13 +175,20 @@ cdef Writer netstring_nested(Message m, int depth):
     return w
 
 
-cdef int write_netstring_field(Writer w, bytes name, int kind, const uint8_t* value, Py_ssize_t n) except -1:
-    w.put_length(3 + len(name) + 1 + n)
-    w.put(b"(", 1)
-    w.put_octet(c"0" + <uint8_t>kind)
-    w.put(b")", 1)
-    w.put(octets_in(name), len(name))
-    w.put(b"=", 1)
-    w.put(value, n)
-    w.put(b",", 1)
+cdef int write_netstring_field(Writer w, Name name, int kind, const uint8_t* value, Py_ssize_t n) except -1:
+    return put_netstring_field(w, name.octets, name.size, kind, value, n)
+
+
+cdef int put_netstring_field(Writer w, const uint8_t* name, Py_ssize_t size, int kind, const uint8_t* value,
+                             Py_ssize_t n) except -1:
+    cdef uint8_t* out
+    w.put_length(3 + size + 1 + n)
+    out = w.extend(3 + size + 1 + n + 1)
+    out[0] = c"("
+    out[1] = c"0" + <uint8_t>kind
+    out[2] = c")"
+    memcpy(out + 3, name, size)
+    out[3 + size] = c"="
+    memcpy(out + 4 + size, value, n)
+    out[4 + size + n] = c","
     return 0

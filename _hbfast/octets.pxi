@@ -7,6 +7,11 @@ from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from libc.stdint cimport INT64_MAX, int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memmove, strlen, strncmp
 
+cdef extern from "Python.h":
+    # of the Limited API since 3.10; NULL, and an exception, where it has no such form
+    const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size)
+    void PyErr_Clear()
+
 cdef enum:
     LF = 10
     MARKER = 4                  # octets of ">>>\n" and its like

@@ -10,6 +10,7 @@ cdef enum:
     OTHER = 0                   # anything else: decode it
     REPEATED = 1                # the next one
     COPY = 2                    # the newest again, by another medium or the same
+    AWAITED = 3                 # the next one, and somebody waits for its number
 
 
 cdef class Taught:
@@ -47,8 +48,8 @@ cdef Layout layout_of(Message message, Authenticator auth):
     cdef uint64_t sequence, ts
     if netstring:
         signature = message.raw.rpartition(b":")[2]
-    elif field is not None and field[1] == STRING:
-        signature = field[2]
+    elif field is not None and field[0] == STRING:
+        signature = field[1]
     index = stated_index(octets_in(signature), len(signature))
     if index < 0:
         return None
@@ -61,6 +62,34 @@ cdef Layout layout_of(Message message, Authenticator auth):
     if not layout.body.read(p, n, &sequence, &ts) or layout.write(sequence, ts) != n:
         return None
     return layout if equal_octets(p, layout.body.data, n) else None
+
+
+cdef bint differs_in_numbers(Message one, Message other) noexcept:
+    """Two that were received in one format: do they differ in `seq`, `ts` and the signatures alone? And has the other
+    one a `ts`."""
+    cdef const uint8_t* a = octets_in(one.raw)
+    cdef const uint8_t* b = octets_in(other.raw)
+    cdef const uint8_t* name
+    cdef bint timed = False
+    cdef int i
+    if one.classic != other.classic or one.spanned != other.spanned:
+        return False
+    for i in range(one.spanned):
+        p = &one.spans[i]
+        q = &other.spans[i]
+        name = b + q.name
+        if p.kind != q.kind or p.name_size != q.name_size or memcmp(a + p.name, name, q.name_size):
+            return False
+        if q.name_size == 3 and (memcmp(name, b"seq", 3) == 0 or memcmp(name, b"mac", 3) == 0):
+            continue
+        if q.name_size == 4 and memcmp(name, b"auth", 4) == 0:
+            continue
+        if q.name_size == 2 and memcmp(name, b"ts", 2) == 0:
+            timed = hex_number(b + q.value, q.size) > 0
+            continue
+        if p.size != q.size or memcmp(a + p.value, b + q.value, q.size):
+            return False
+    return timed
 
 
 cdef bint holds_marker(bytes raw):
@@ -77,21 +106,24 @@ cdef Taught lesson_of(Message message, int32_t link):
 
 cdef class Repetition:
     cdef readonly TimerWheel wheel
+    cdef Beat own
     cdef readonly uint64_t generation
     cdef public uint64_t sequence
     cdef public int64_t last_ns
     cdef public uint64_t count
-    cdef public uint64_t until
+    cdef public uint64_t awaited
     cdef public int64_t deadtime_ns
     cdef public int64_t warntime_ns
     cdef public int32_t timer
     cdef list content           # the fields that every taught message has in common
     cdef dict taught            # medium → Taught
 
-    def __init__(self, TimerWheel wheel not None):
+    def __init__(self, TimerWheel wheel not None, Beat own=None):
         self.wheel = wheel
+        self.own = own
         self.taught = {}
-        self.until = self.warntime_ns = INT64_MAX
+        self.warntime_ns = INT64_MAX
+        self.awaited = <uint64_t>-1
         self.timer = NO_TIMER
 
     def __reduce__(self):
@@ -99,12 +131,12 @@ cdef class Repetition:
         taught = []
         for name, lesson in self.taught.items():
             taught.append((name, lesson.message, lesson.link))
-        numbers = self.generation, self.sequence, self.last_ns, self.count, self.until
+        numbers = self.generation, self.sequence, self.last_ns, self.count, self.awaited
         times = self.deadtime_ns, self.warntime_ns, self.timer
         return Repetition, (self.wheel,), (*numbers, *times, self.content, taught)
 
     def __setstate__(self, state):
-        self.generation, self.sequence, self.last_ns, self.count, self.until = state[:5]
+        self.generation, self.sequence, self.last_ns, self.count, self.awaited = state[:5]
         self.deadtime_ns, self.warntime_ns, self.timer, self.content, taught = state[5:]
         for name, message, link in taught:
             self.taught[name] = lesson_of(message, link)
@@ -142,20 +174,29 @@ cdef class Repetition:
         cdef const uint8_t* p = octets_in(frame)
         cdef Py_ssize_t n = len(frame)
         cdef uint64_t sequence, ts
-        if lesson is None or not decoder.is_idle():
+        if lesson is None or not decoder.is_idle() or (self.own is not None and now > self.own.ends):
             return OTHER
         if not decoder.stream and n > 0 and p[0] == c">" and p[n - 1] == 0:
             n -= 1
         layout = lesson.layout_with(decoder.auth)
         if layout is None or n > decoder.limit or not layout.body.read(p, n, &sequence, &ts):
             return OTHER
-        if ts == 0 or (sequence != self.sequence and not self.is_next(sequence, now)):
-            return OTHER
-        if lesson.link != NO_TIMER and not self.wheel.waits(lesson.link, now):
+        if ts == 0 or not self.is_expected(lesson, sequence, now):
             return OTHER
         if layout.write(sequence, ts) != n or not equal_octets(p, layout.body.data, n):
             return OTHER
         decoder.good += 1
+        return self.count_in(lesson, sequence, now)
+
+    def take(self, Message message not None, int64_t now):
+        cdef Taught lesson = self.taught.get(message.medium)
+        if lesson is None or message.generation != self.generation or message.strong != lesson.message.strong:
+            return OTHER
+        if not differs_in_numbers(lesson.message, message) or not self.is_expected(lesson, message.sequence, now):
+            return OTHER
+        return self.count_in(lesson, message.sequence, now)
+
+    cdef int count_in(self, Taught lesson, uint64_t sequence, int64_t now) noexcept:
         if lesson.link != NO_TIMER:
             self.wheel.set(lesson.link, now + self.deadtime_ns)
         if sequence == self.sequence:
@@ -165,11 +206,13 @@ cdef class Repetition:
         self.count += 1
         if self.timer != NO_TIMER:
             self.wheel.set(self.timer, now + self.deadtime_ns)
-        return REPEATED
+        return REPEATED if sequence < self.awaited else AWAITED
 
-    cdef bint is_next(self, uint64_t sequence, int64_t now) noexcept:
-        """Is this the number that follows, at a time at which nobody wants to know?"""
-        return (
-            sequence == self.sequence + 1 and sequence <= self.until and now - self.last_ns <= self.warntime_ns
+    cdef bint is_expected(self, Taught lesson, uint64_t sequence, int64_t now) noexcept:
+        """Is this the number that follows or the newest again, at a time at which nobody wants to know?"""
+        if lesson.link != NO_TIMER and not self.wheel.waits(lesson.link, now):
+            return False
+        return sequence == self.sequence or (
+            sequence == self.sequence + 1 and now - self.last_ns <= self.warntime_ns
             and (self.timer == NO_TIMER or self.wheel.waits(self.timer, now))
         )

@@ -7,12 +7,13 @@
 cdef int write_strong(Writer w, Message m, int depth) except -1:
     """What the signature covers of a message. All of a nested one."""
     cdef tuple field
-    cdef bytes name, octets
+    cdef Name name = Name()
+    cdef bytes octets
     cdef Writer nested
     for field in m.fields():
         if depth < 0 and (field[0] == "mac" or field[0] == "auth"):
             continue
-        name = octets_of_name(field[0])
+        name.use(field[0])
         if field[1] == STRUCT:
             if depth + 1 >= DEEPEST:
                 raise ValueError(f"messages nest deeper than {DEEPEST}")
@@ -63,8 +64,8 @@ cdef bint strong_verifies(Message message, Authenticator auth):
     """Of a message that has a `mac`: has it one, and is that what one of our keys gives?"""
     cdef Writer w
     cdef tuple mac = message.first("mac")
-    if message.macs != 1 or mac[1] != STRING:
+    if message.macs != 1 or mac[0] != STRING:
         return False
     w = Writer()
     write_strong(w, message, -1)
-    return auth.check_strong(w.data, w.size, octets_in(mac[2]), len(mac[2]))
+    return auth.check_strong(w.data, w.size, octets_in(mac[1]), len(mac[1]))

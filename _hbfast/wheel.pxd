@@ -36,7 +36,11 @@ cdef class TimerWheel:
     cdef int32_t take(self, int slot, int64_t now, int32_t n) noexcept
     cdef int32_t advance(self, int64_t now) noexcept
     cdef void forget(self, int64_t at) noexcept
-    # These two are for others. Is the key armed, for an instant that has not come?
+    # These are for others. Is the key armed, for an instant that has not come?
     cdef bint waits(self, int32_t key, int64_t now) noexcept
     # arm(), for a key in range
     cdef void set(self, int32_t key, int64_t at) noexcept
+    # disarm(), likewise
+    cdef void unset(self, int32_t key) noexcept
+    # Is this one due, and no other? Then it is disarmed.
+    cdef bint only(self, int32_t key, int64_t now) noexcept

@@ -197,9 +197,23 @@ cdef class TimerWheel:
         cdef int32_t k = key
         if not 0 <= k < self.capacity:
             raise IndexError(f"timer {key} is not 0 to {self.capacity - 1}")
-        if self.nodes[k].slot != NONE:
-            self.forget(self.nodes[k].at)
-            self.unlink(k)
+        self.unset(k)
+
+    cdef void unset(self, int32_t key) noexcept:
+        if self.nodes[key].slot != NONE:
+            self.forget(self.nodes[key].at)
+            self.unlink(key)
+
+    cdef bint only(self, int32_t key, int64_t now) noexcept:
+        cdef int32_t i, n = self.advance(now)
+        if n == 0:
+            return False
+        self.known = False
+        if n == 1 and self.found[0].key == key:
+            return True
+        for i in range(n):
+            self.link(self.found[i].key)
+        return False
 
     cdef void forget(self, int64_t at) noexcept:
         """A timer leaves: if it was the earliest, the earliest must be looked for again."""

@@ -162,8 +162,12 @@ class Journal:
     def hear(self, medium: str, decoder: Decoder, frame: bytes, now: int) -> int:
         """In the place of Cluster.hear."""
         number = self._cluster.hear(decoder, frame, now)
-        if number:
+        if number > 0:
             self.repeated(medium, number, now)
+        elif number < 0:  # it stands alone: what follows from it counts from its own instant
+            self._repeated.clear()
+            self.repeated(medium, -number, now)
+            self._repeated.clear()
         return number
 
     def repeated(self, medium: str, sequence: int, now: int) -> None:

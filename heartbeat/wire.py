@@ -257,7 +257,7 @@ class Wire:
         """One of those that were read: TAKEN, TOLD where the core is to be told of it, or NOTHING."""
         # what waits in the inbox came before
         if not self._loop.inbox and self.hear is not None:
-            number = self.hear(line.name, line.decoder, chunk, now)
+            number = abs(self.hear(line.name, line.decoder, chunk, now))
             if number:
                 copy = number == line.repeated  # which proves nothing that the first has not
                 line.repeated = number

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from _hbfast.codec import Message
 from heartbeat.core import bulletin, resources, sequence
-from heartbeat.core.actions import CRIT, ERROR, INFO, Remember, Stop
+from heartbeat.core.actions import INFO, STATUS, Remember, Stop, Transmit
 from heartbeat.core.agreement import Agreement
+from heartbeat.core.carriers import Carriers
 from heartbeat.core.challenge import Challenge
 from heartbeat.core.events import AgentExited, LeaseLapsed, MediumDown, MediumUp, PingAnswer, Reload, Request, Tick
 from heartbeat.core.ipfail import Ipfail
@@ -22,7 +23,7 @@ from heartbeat.core.reception import Reception
 from heartbeat.core.resources import Resources
 from heartbeat.core.retransmit import Retransmit
 from heartbeat.core.standby import IDLE, Standby
-from heartbeat.core.steady import Steady
+from heartbeat.core.steady import AWAITED, Steady
 from heartbeat.core.timers import Timers
 from heartbeat.core.view import ClusterView, group_view, node_views, stable
 
@@ -87,7 +88,7 @@ class Cluster:
             self._retransmit, self._reception,
         )  # fmt: skip
         self._linger_timer = self._timers.new(self._stop)
-        self._media_up: set[str] = set()
+        self._carriers = Carriers(self._outbox, self._membership)
         self._replan_due = False  # files were read whose groups are not yet in force
         self._agreement = Agreement(settings, self._outbox, self._resources.other)
         self._failover: dict[str, str | int | None] | None = None
@@ -104,8 +105,8 @@ class Cluster:
         """Who takes which event, and which type of message."""
         self._handlers = {
             Message: self._reception.message,
-            MediumUp: self._medium_up,
-            MediumDown: self._medium_down,
+            MediumUp: self._carriers.appeared,
+            MediumDown: self._carriers.gone,
             AgentExited: self._agent_exited,
             Request: self._request,
             Reload: self._reload,
@@ -123,31 +124,41 @@ class Cluster:
 
     def handle(self, event: Event, now: int) -> list[Action]:
         """What to do about it, in this order."""
-        outbox = self._outbox
+        outbox, steady = self._outbox, self._steady
+        if type(event) is Tick and (message := self.beat(now, event.wall_s)) is not None:
+            return [Transmit(message, STATUS)]
+        steady.settle()
         if now > outbox.now:
             outbox.now = now
         else:
             now = outbox.now  # a message that waited may be older than a Tick
         if now > self._lease.ends:
-            self._steady.end()
+            steady.end()
             self._lease.lapse("this node has not run for the length of its lease")
         if type(event) is Tick:
             self._tick(event, now)
-        elif self._steady.take(event, now) or self._ipfail.same(event, now):
+        elif steady.take(event, now) or self._ipfail.same(event, now):
             return outbox.take()
         else:
-            self._steady.end()
+            steady.end()
             self._handlers[type(event)](event, now)  # type: ignore[operator]
-        if self._steady.peer is None:
+        if steady.peer is None:
             self._after()
-            self._steady.look(event)
+            steady.look(event)
         return outbox.take()
+
+    def beat(self, now: int, wall_s: int) -> Message | None:
+        """The short way of a Tick: this node's status, to be sent as Transmit has it; None: send the Tick."""
+        return self._steady.own.again(now, wall_s)
 
     def hear(self, decoder: Decoder, frame: bytes, now: int) -> int:
         """What was read from a medium, before it is decoded. Its number: it was the peer's status once more, verified,
-        counted and taken: nothing is to be done. 0: decode it, and `handle` what comes of it."""
+        counted and taken; less than 0: look at the deadline again. 0: decode it, and `handle` what comes of it."""
         repetition = self._steady.repetition
-        return repetition.sequence if now <= self._lease.ends and repetition.hear(decoder, frame, now) else 0
+        heard = repetition.hear(decoder, frame, now)
+        if heard == AWAITED:
+            return self._steady.acknowledge(now)
+        return repetition.sequence if heard else 0
 
     def deadline(self) -> int | None:
         """When to send Tick at the latest."""
@@ -162,7 +173,7 @@ class Cluster:
             generation=self._outbox.generation,
             holds=self._resources.holds,
             stable=stable(self._resources, self._standby),
-            nodes=node_views(self.settings, self._outbox.generation, self._membership, self._media_up)
+            nodes=node_views(self.settings, self._outbox.generation, self._membership, self._carriers.up)
             | self._ipfail.pings.views(),
             groups=[group_view(self._resources, key) for key in self._resources.groups],
             warnings=[*self._agreement.warnings, *self._reception.unanswered, *self._reception.warnings],
@@ -180,25 +191,10 @@ class Cluster:
         if due is not None and now - due > self.settings.keepalive_ns:
             self._membership.postpone(now)
         keys = timers.wheel.due(now)
-        if keys == steady.beat_alone:
-            self._membership.beat_due(now)
-            return
-        if not steady.own(keys):
+        if not steady.quiet(keys):
             steady.end()
         timers.call(keys, now)
-
-    def _medium_up(self, event: MediumUp, now: int) -> None:
-        if event.medium not in self._media_up:
-            self._media_up.add(event.medium)
-            self._outbox.note(INFO, f"medium {event.medium} up")
-            self._membership.trigger(now)
-
-    def _medium_down(self, event: MediumDown, now: int) -> None:
-        self._outbox.note(ERROR, f"medium {event.medium} down: {event.reason}")
-        self._media_up.discard(event.medium)
-        self._membership.medium_down(event.medium)
-        if not self._media_up:
-            self._outbox.note(CRIT, "no working medium: nobody hears this node")
+        steady.follow()
 
     def _agent_exited(self, event: AgentExited, now: int) -> None:
         for machine in self._resources.machines():
@@ -231,7 +227,7 @@ class Cluster:
         self._membership.reconfigure(event.settings)
         self._retransmit.reconfigure(event.settings)
         self._ipfail.reconfigure(event.settings)
-        self._media_up &= set(event.settings.media)
+        self._carriers.reconfigure(event.settings)
         self._outbox.note(INFO, "configuration reloaded")
         self._replan_due = True
 

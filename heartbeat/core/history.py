@@ -1,13 +1,11 @@
 """Our sent messages, kept for retransmission.
 
-A ring of the newest 500 (the original's size; wire format: sizes). An acknowledgement trims it: a request for what the
+The newest 500 (the original's size; wire format: sizes). An acknowledgement trims it: a request for what the
 peer has was late on its way, and an original that is told that this can't be sent again logs it as lost. Nothing waits
 for an acknowledgement, so a peer that never sends one costs nothing but memory.
 """
 
 from __future__ import annotations
-
-from collections import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,28 +23,31 @@ class History:
     __slots__ = ("_acknowledged", "_first", "_messages", "_sent_again")
 
     def __init__(self) -> None:
-        self._messages: deque[Message] = deque(maxlen=LIMIT)
+        self._messages: list[Message] = []
         self._acknowledged = 0  # the peer has everything up to here
         self._first = 1  # sequence number of _messages[0]
         self._sent_again: dict[int, int] = {}  # sequence number → instant of its last retransmission
 
-    def add(self, sequence: int, message: Message) -> None:
-        if len(self._messages) == LIMIT:
-            self._forget(self._first)
-        self._messages.append(message)
-        if sequence != self._first + len(self._messages) - 1:
+    def add(self, sequence: int, messages: list[Message]) -> None:
+        """sequence: of the first of these."""
+        if sequence != self._first + len(self._messages):
             raise AssertionError(f"history: {sequence} does not follow")
+        self._messages += messages
+        self._forget(len(self._messages) - LIMIT)
 
     def acknowledged(self, sequence: int) -> None:
         """The peer has everything up to here."""
         self._acknowledged = max(self._acknowledged, sequence)
-        while self._messages and self._first <= sequence:
-            self._messages.popleft()
-            self._forget(self._first)
+        self._forget(min(sequence + 1 - self._first, len(self._messages)))
 
-    def _forget(self, sequence: int) -> None:
-        self._sent_again.pop(sequence, None)
-        self._first = sequence + 1
+    def _forget(self, number: int) -> None:
+        """The oldest ones."""
+        if number <= 0:
+            return
+        del self._messages[:number]
+        self._first += number
+        if self._sent_again:
+            self._sent_again = {each: at for each, at in self._sent_again.items() if each >= self._first}
 
     def find(self, sequence: int, now: int, quiet_ns: int) -> Message | str | None:
         """The message; or why it is gone, to tell the asker; or None where there is nothing to say: the peer has

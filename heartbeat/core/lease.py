@@ -41,8 +41,8 @@ SLACK_PART = 4
 
 
 class Lease(Machine):
-    """ends: when the leases can no longer be renewed, an instant; NEVER where nothing can end them. introduce(): to an
-    original, which may have found this node dead."""
+    """ends: when the leases can no longer be renewed, an instant. length_ns: from a status to that; NEVER where nothing
+    can end them. introduce(): to an original, which may have found this node dead."""
 
     NAMES = ("running", "lapsed")
     ALLOWED = {
@@ -51,8 +51,8 @@ class Lease(Machine):
     }
 
     __slots__ = (
-        "_alone", "_challenge", "_introduce", "_keys", "_length_ns", "_membership", "_outbox", "_resources",
-        "_settings", "_timer", "_timers", "ends",
+        "_alone", "_challenge", "_introduce", "_keys", "_membership", "_outbox", "_resources", "_settings",
+        "_timer", "_timers", "ends", "length_ns",
     )  # fmt: skip
 
     def __init__(
@@ -70,7 +70,7 @@ class Lease(Machine):
         self._timer = timers.new(self._unanswered)
         self._keys: tuple[str, ...] = ()
         self._alone = False
-        self._length_ns: int | None = None  # from one status to `ends`; None where nothing can end them
+        self.length_ns = NEVER
         self.ends = NEVER
         self._measure()
 
@@ -96,11 +96,11 @@ class Lease(Machine):
     def _measure(self) -> None:
         lease_ns = self._settings.lease_ns
         alone = self._resources.other.peer is None
-        self._length_ns = None if alone else lease_ns - min(SLACK_NS, lease_ns // SLACK_PART)
+        self.length_ns = NEVER if alone else lease_ns - min(SLACK_NS, lease_ns // SLACK_PART)
 
     def renewed(self) -> None:
         """A status goes out."""
-        self.ends = NEVER if self._length_ns is None else self._outbox.now + self._length_ns
+        self.ends = self._outbox.now + self.length_ns
 
     # --- lapsed
 
@@ -128,7 +128,7 @@ class Lease(Machine):
     def _patience(self, peer: Peer, now: int) -> int:
         """For the answer of one that is dead, or in quarantine. The dead one may have been cut off, and be back; after
         more than initdead it may have started, too, and then it would be a pity if a lost question were the end."""
-        away_ns = 0 if self._length_ns is None else now - self.ends + self._length_ns
+        away_ns = 0 if self.length_ns == NEVER else now - self.ends + self.length_ns
         brief = peer.state == DEAD and away_ns < self._settings.initdead_ns
         return self._settings.answer_ns if brief else peer.deadtime_ns
 

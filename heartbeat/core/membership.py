@@ -73,12 +73,12 @@ class Membership:
         self.on_beat: Callable[[], None]
         self._fill = fill
         self.beat_timer = timers.new(self.beat_due)
-        self._triggered_timer = timers.new(self.beat)
+        self.triggered_timer = timers.new(self.beat)
         self._soon = NEVER  # until when it must be out
         self._repeating = False
-        self._said = False  # the last status says what the next one would
+        self.said = False  # the last status says what the next one would
         self._answers = 0  # since the last regular beat
-        self._next_beat = now
+        self.next_beat = now
         self._last_beat = now - settings.keepalive_ns
         self._start_due = now + settings.initdead_ns
         for name in settings.nodes:
@@ -110,18 +110,18 @@ class Membership:
         self.settings = settings
         self._make_links()
         if beat_sooner:
-            self._next_beat = self._outbox.now
-            self._timers.arm(self.beat_timer, self._next_beat)
+            self.next_beat = self._outbox.now
+            self._timers.arm(self.beat_timer, self.next_beat)
 
     # --- our own beat
 
     def beat_due(self, now: int) -> None:
         """On a fixed grid; after a stall the grid starts anew instead of catching up."""
         keepalive_ns = self.settings.keepalive_ns
-        next_beat = self._next_beat + keepalive_ns
+        next_beat = self.next_beat + keepalive_ns
         if next_beat <= now:
             next_beat = now + keepalive_ns
-        self._next_beat = next_beat
+        self.next_beat = next_beat
         self._timers.arm(self.beat_timer, next_beat)
         self._answers = 0
         self.beat(now)
@@ -130,10 +130,10 @@ class Membership:
         """Send a status now."""
         if self.silent:
             return
-        self._timers.disarm(self._triggered_timer)
+        self._timers.disarm(self.triggered_timer)
         self._soon = NEVER
         self._last_beat = now
-        if self._said:
+        if self.said:
             self._outbox.send_status_again()
         else:
             fields = [
@@ -143,7 +143,7 @@ class Membership:
                 (bulletin.FIELD, str(self._fill()).encode()),
             ]
             self._outbox.send("status", fields, priority=STATUS)
-            self._said = self._repeating
+            self.said = self._repeating
         self.on_beat()
         if self.local.state == INIT:
             self.local.enter(UP)
@@ -153,17 +153,24 @@ class Membership:
     def repeat(self, repeating: bool) -> None:
         """From the next one on, every status says the same; or each is put together anew."""
         self._repeating = repeating
-        self._said = False
+        self.said = False
+
+    def beaten(self, now: int, next_beat: int) -> None:
+        """Without anybody having asked here: regular beats, the last of them at `now`."""
+        self.next_beat = next_beat
+        self._last_beat = now
+        self._soon = NEVER
+        self._answers = 0
 
     def trigger(self, now: int) -> None:
         """Something that the peer should know has changed: a status soon, at once if none went out just now."""
         due = self._last_beat + self.settings.keepalive_ns // TRIGGERED_PART
-        self._timers.arm(self._triggered_timer, min(max(now, due), self._soon))
+        self._timers.arm(self.triggered_timer, min(max(now, due), self._soon))
 
     def hasten(self, now: int) -> None:
         """The peer waits for what has changed, and perhaps for more that follows."""
         self._soon = min(self._soon, now + SOON_NS // self.settings.divisor + self.settings.frame_ns)
-        self._timers.arm(self._triggered_timer, self._soon)
+        self._timers.arm(self.triggered_timer, self._soon)
 
     def answer(self, now: int) -> None:
         """The peer waits for a status of ours: at once, within reason."""

@@ -29,8 +29,8 @@ class Outbox:
     """Actions of the current call. `now` is the instant of the event being handled."""
 
     __slots__ = (
-        "_actions", "_identity", "_runs", "_status", "_tail", "decided", "generation", "history", "hooks", "node",
-        "now", "sequence", "uuid_of", "wall_offset_s",
+        "_actions", "_identity", "_runs", "_tail", "decided", "generation", "history", "hooks", "node", "now",
+        "sequence", "status", "uuid_of", "wall_offset_s",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, generation: int, now: int) -> None:
@@ -43,7 +43,7 @@ class Outbox:
         self.history = History()
         self.hooks = Hooks(settings, self.put)
         self.uuid_of: dict[str, bytes] = {}
-        self._status: Message
+        self.status: Message  # the newest that was put together
         self._actions: list[Action] = []
         self._runs = 0
         self._identity: list[tuple[str, int, bytes]] = []
@@ -95,9 +95,9 @@ class Outbox:
         self.hooks.sent(kind, to, message)
         if not numbered:
             return 0
-        self.history.add(self.sequence, message)
+        self.history.add(self.sequence, [message])
         if kind == "status":
-            self._status = message
+            self.status = message
         else:
             self.decided = self.sequence
         return self.sequence
@@ -105,9 +105,16 @@ class Outbox:
     def send_status_again(self) -> None:
         """The newest status once more, under the next number: it says the same at another time."""
         self.sequence += 1
-        message = self._status.again(self.sequence, max(1, self.now // 1_000_000_000 + self.wall_offset_s))
+        message = self.status.again(self.sequence, max(1, self.now // 1_000_000_000 + self.wall_offset_s))
         self._actions.append(Transmit(message, STATUS))
-        self.history.add(self.sequence, message)
+        self.history.add(self.sequence, [message])
+
+    def repeated(self, messages: list[Message], now: int, wall_s: int) -> None:
+        """These statuses have been sent already, the last of them at `now`."""
+        self.now = max(self.now, now)
+        self.sequence += len(messages)
+        self.wall_offset_s = wall_s - now // 1_000_000_000
+        self.history.add(messages[0].sequence, messages)
 
     def send_again(self, message: Message) -> None:
         """A retransmission is the original message, on all media."""

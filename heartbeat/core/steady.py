@@ -8,11 +8,11 @@ two must never differ in anything but time. A status that repeats the last one i
 
 from __future__ import annotations
 
-from _hbfast.codec import Message, Repetition
+from _hbfast.codec import Beat, Message, Repetition
 from heartbeat.core import bulletin, group, resources
 from heartbeat.core.lease import RUNNING
 from heartbeat.core.peer import ACTIVE
-from heartbeat.core.settings import FAILBACK_OFF
+from heartbeat.core.settings import FAILBACK_OFF, NEVER
 from heartbeat.core.standby import IDLE
 
 TYPE_CHECKING = False
@@ -32,16 +32,19 @@ if TYPE_CHECKING:
 
 # what every status of a steady peer must say again
 REPEATED = ("st", "dt", bulletin.FIELD, "srcuuid")
+# what Repetition.hear says of one whose number is to be acknowledged
+AWAITED = 3
 
 
 class Steady:
-    """peer: the one that is steady, None while the state is not. repetition: of its status, while there is one.
-    beat_alone: what is due at nearly every tick."""
+    """peer: the one that is steady, None while the state is not. repetition: of its status, while there is one. own:
+    of this node's."""
 
     __slots__ = (
         "_challenge", "_heard", "_lease", "_membership", "_outbox", "_reception", "_repeated", "_resources",
-        "_retransmit", "_standby", "_timer_keys", "_timers", "beat_alone", "peer", "repetition",
+        "_retransmit", "_standby", "_timer_keys", "_timers", "own", "peer", "repetition",
     )  # fmt: skip
+    REMADE = "own", "repetition"
 
     def __init__(
         self, outbox: Outbox, timers: Timers, membership: Membership, resources: Resources, standby: Standby,
@@ -57,21 +60,23 @@ class Steady:
         self._retransmit = retransmit
         self._reception = reception
         self._repeated: list[object] = []
-        self.repetition = Repetition(timers.wheel)
-        self._heard = 0  # repetitions of which the others know
-        self.beat_alone = [membership.beat_timer]
+        self._begin()
         self._timer_keys = membership.beat_timer, retransmit.acknowledge_timer
         self.peer: Peer | None = None
 
+    def _begin(self) -> None:
+        self.own = Beat(self._timers.wheel, self._membership.beat_timer, self._membership.triggered_timer)
+        self.repetition = Repetition(self._timers.wheel, self.own)
+        self._heard = 0  # repetitions of which the others know
+
     def __getstate__(self) -> dict[str, object]:
         self.settle()
-        return {name: getattr(self, name) for name in self.__slots__ if name != "repetition"}
+        return {name: getattr(self, name) for name in self.__slots__ if name not in self.REMADE}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
-        self.repetition = Repetition(self._timers.wheel)
-        self._heard = 0
+        self._begin()
 
     # --- is it?
 
@@ -98,6 +103,7 @@ class Steady:
         self.settle()
         self.peer = None
         self.repetition.forget()
+        self.own.stop()
         self._membership.repeat(False)
 
     def _is(self, peer: Peer, seen: bulletin.Bulletin) -> bool:
@@ -132,16 +138,44 @@ class Steady:
 
     # --- the short way
 
-    def own(self, keys: list[int]) -> bool:
+    def quiet(self, keys: list[int]) -> bool:
         """Of the timers that are due, are all such that nothing follows from them?"""
         return all(key in self._timer_keys for key in keys)
 
+    def follow(self) -> None:
+        """After whatever else has happened: what this node says from now on, if it is what it has said."""
+        membership, outbox, lease, own = self._membership, self._outbox, self._lease, self.own
+        if self.peer is None or lease.ends >= NEVER:
+            return
+        own.ends = lease.ends
+        own.length_ns = lease.length_ns
+        if membership.said:
+            keepalive_ns = membership.settings.keepalive_ns
+            own.follow(outbox.status, outbox.sequence, outbox.now, membership.next_beat, keepalive_ns)
+
     def settle(self) -> None:
-        """Before anybody else looks at the peer: what has been heard meanwhile."""
-        repetition = self.repetition
-        if repetition.count != self._heard and self.peer is not None:
-            self._heard = repetition.count
-            self._account(self.peer, repetition.sequence, repetition.last_ns)
+        """Before anybody else looks: what has been heard meanwhile, and said."""
+        said = self.own.taken()
+        if said:
+            self._outbox.repeated(said, self.own.last_ns, self.own.ts)
+            self._membership.beaten(self.own.last_ns, self.own.next_ns)
+            self._lease.ends = self.own.ends
+        if self.repetition.count != self._heard and self.peer is not None:
+            self._settle_heard(self.peer)
+
+    def _settle_heard(self, peer: Peer) -> None:
+        self._heard = self.repetition.count
+        self._account(peer, self.repetition.sequence, self.repetition.last_ns)
+
+    def acknowledge(self, now: int) -> int:
+        """What was heard just now bears a number that is acknowledged. Returns it, less than 0."""
+        peer, number = self.peer, self.repetition.sequence
+        assert peer is not None
+        self._settle_heard(peer)
+        self._outbox.now = max(self._outbox.now, now)
+        self._retransmit.acknowledge_later(peer, number)
+        self.repetition.awaited = peer.tracker.next_acknowledged()
+        return -number
 
     def _teach(self, peer: Peer, message: Message, now: int) -> None:
         link = peer.links.get(message.medium)
@@ -150,17 +184,24 @@ class Steady:
             repetition.timer = peer.timer
             repetition.deadtime_ns = peer.deadtime_ns
             repetition.warntime_ns = self._membership.settings.warntime_ns
-            repetition.until = peer.tracker.next_acknowledged() - 1
+            repetition.awaited = peer.tracker.next_acknowledged()
 
     def take(self, event: Event, now: int) -> bool:
         """False: not this way, and nothing was done."""
         peer = self.peer
         if peer is None or not isinstance(event, Message):
             return False
-        self.settle()
         kind = event.type
         if kind == "status":
-            return self._status(peer, event, now)
+            heard = self.repetition.take(event, now)
+            if heard:
+                if heard == AWAITED:
+                    self.acknowledge(now)
+                return True
+            taken = self._status(peer, event, now)
+            if taken:
+                self.follow()
+            return taken
         if kind is not None and kind.startswith("NS_"):
             self._reception.message(event, now)
             return True

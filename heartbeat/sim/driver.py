@@ -42,11 +42,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from _hbfast.codec import Message
     from heartbeat.core.actions import Action
     from heartbeat.core.events import Event
     from heartbeat.core.settings import Resource, Settings
     from heartbeat.core.view import ClusterView
-    from heartbeat.sim.medium import Lane
+    from heartbeat.sim.medium import Format, Lane
     from heartbeat.sim.world import World
 
 OFF, DOWN, RUNNING, PAUSED, ENDING = range(5)
@@ -100,12 +101,13 @@ class Driver:
         self._offset = self._random.randrange(10 * SECOND, 100_000 * SECOND)
         self._handle: Callable[[Any, int], list[Action]] = _not_running
         self._deadline: Callable[[], int | None] = _never
+        self._beat: Callable[[int, int], Message | None] = _not_running
         self._lanes: list[Lane] = []
         self.recorded: deque[tuple[Lane, bytes]] = deque(maxlen=RECORDED)  # frames that somebody may play back
-        self._classic: list[Lane] = []
-        self._netstring: list[Lane] = []
+        self._routes: list[tuple[Format, list[Lane]]] = []
+        self._only: Lane | None = None  # that is open, where none is missing
         self._missing: list[Lane] = []  # of media that this node has lost
-        self._repeats: Callable[[Decoder, bytes, int], bool] = _not_running
+        self._repeats: Callable[[Decoder, bytes, int], int] = _not_running
         self._tick = Tick(0)
         self._auth = Authenticator(world.options.keys, min(world.options.keys), strong=world.options.strong)
         self._waiting_events: list[Event] = []
@@ -136,29 +138,59 @@ class Driver:
 
     # --- the daemon's loop
 
-    def tick(self) -> None:
-        """The deadline has come."""
+    def tick(self, alone_until: int) -> None:
+        """The deadline has come. alone_until: before then nothing happens anywhere, but for what this leads to."""
         now = self.world.now
-        tick = self._tick
-        tick.wall_s = (now + self.wall_offset_ns) // SECOND
-        actions = self._handle(tick, self._offset + (now * self._rate >> RATE_SHIFT))
-        if len(actions) != 1 or self._break_after is not None or type(actions[0]) is not Transmit:
-            self._perform(actions, now)
+        local = self._offset + (now * self._rate >> RATE_SHIFT)
+        wall_s = (now + self.wall_offset_ns) // SECOND
+        message = self._beat(local, wall_s) if self._break_after is None else None
+        if message is None:
+            self._tick.wall_s = wall_s
+            actions = self._handle(self._tick, local)
+            if len(actions) != 1 or self._break_after is not None or type(actions[0]) is not Transmit:
+                self._perform(actions, now)
+                return
+            self._transmit(actions[0].message, actions[0].priority, now)
+            self._look()
             return
-        self._transmit(actions[0], now)  # nearly always
+        lane, lease = self._only, self._lease
+        if lane is None or not lease.calm or now - lease.sign.at > lease.patience_ns:
+            self._transmit(message, STATUS, now)
+            self._look()
+            return
+        # nearly always, over one medium
+        due = self._deadline()
+        self.due = due = NEVER if due is None else -((self._offset - due << RATE_SHIFT) // self._rate)
+        frame = encode(message, self._auth, lane.form, inner_auth=self._inner_auth)
+        lands = lane.carry(frame, now, due if due < alone_until else alone_until)
+        if not lands:
+            self._beaten(now, now, taken=lane.send(frame, STATUS, now))
+            return
+        self.heartbeats += 1
+        lease.sign.at = now
+        self.world.now = lands
+        self.world.events += 1
+        lane.receiver.hear(lane, frame)
+
+    def _look(self) -> None:
+        """When is the next deadline: the first instant at which this node's clock shows as much."""
         due = self._deadline()
         self.due = NEVER if due is None else -((self._offset - due << RATE_SHIFT) // self._rate)
 
     def hear(self, lane: Lane, octets: bytes) -> None:
         """A medium delivers: the whole of a datagram, or some octets of a stream."""
         if self.state == RUNNING:
-            # a repeated status moves no timer of this node's own, so `due` stays as it is
             now = self.world.now
             local = self._offset + (now * self._rate >> RATE_SHIFT)
             decoder = lane.decoder
-            if not self._repeats(decoder, octets, local):
-                for message in decoder.feed(octets):
-                    self._perform(self._handle(message, local), now)
+            number = self._repeats(decoder, octets, local)
+            if number > 0:
+                return  # a repeated status moves no timer of this node's own, so `due` stays as it is
+            if number < 0:
+                self._perform([], now)
+                return
+            for message in decoder.feed(octets):
+                self._perform(self._handle(message, local), now)
         elif self.state == PAUSED:
             self._buffer(lane, octets)
 
@@ -177,30 +209,21 @@ class Driver:
             return
         for action in actions:
             if type(action) is Transmit:
-                self._transmit(action, now, record=True)
+                self._transmit(action.message, action.priority, now, record=True)
             else:
                 self._obey(action, now)
                 if self.state != RUNNING:
                     return  # that was its end
         if self.state == RUNNING:
-            due = self._deadline()
-            # the first instant at which this node's clock shows as much
-            self.due = NEVER if due is None else -((self._offset - due << RATE_SHIFT) // self._rate)
+            self._look()
 
-    def _transmit(self, action: Transmit, now: int, *, record: bool = False) -> None:
-        """Encode, sign and send: together with `hear`, the way of every heartbeat."""
-        message, priority = action.message, action.priority
+    def _transmit(self, message: Message, priority: int, now: int, *, record: bool = False) -> None:
+        """Encode, sign and send."""
         sent_at = self.world.now
         taken = False
-        if self._classic:
-            frame = encode(message, self._auth, "classic")
-            for lane in self._classic:
-                taken |= lane.send(frame, priority, sent_at)
-                if record:
-                    self.recorded.append((lane, frame))
-        if self._netstring:
-            frame = encode(message, self._auth, "netstring", inner_auth=self._inner_auth)
-            for lane in self._netstring:
+        for form, lanes in self._routes:
+            frame = encode(message, self._auth, form, inner_auth=self._inner_auth)
+            for lane in lanes:
                 taken |= lane.send(frame, priority, sent_at)
                 if record:
                     self.recorded.append((lane, frame))

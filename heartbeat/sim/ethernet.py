@@ -70,6 +70,15 @@ class EthernetLane(Lane):
         heappush(self._heap, (now + self._delays[number & DELAYS - 1], self._next(), arrive, frame))
         return True
 
+    def carry(self, frame: bytes, now: int, until: int) -> int:
+        number = self.frames + 1
+        lands = now + self._delays[number & DELAYS - 1]
+        if lands >= until or number >= self._mishap_at or self.lost_since is not None:
+            return 0
+        self.frames = number
+        self.last_intact = lands - self._under_way_ns
+        return lands
+
     def _mishap(self, frame: bytes, priority: int, now: int) -> bool:
         quality = self.quality
         self.requality()

@@ -16,9 +16,12 @@ from _hbfast.codec import Decoder
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from random import Random
+    from typing import Literal
 
     from heartbeat.sim.node import Node
     from heartbeat.sim.world import World
+
+    Format = Literal["classic", "netstring"]
 
 NEVER = 1 << 62
 
@@ -55,7 +58,7 @@ class Quality:
 
 
 class Lane:
-    """classic: which format its frames have. cuts: how many faults cut it now.
+    """classic, form: which format its frames have. cuts: how many faults cut it now.
 
     last_intact: when the last status that came out whole was put on the medium, at the latest (another medium may
     have carried it faster, and its receiver counts from then). lost_since: when the first status was lost since then,
@@ -65,8 +68,8 @@ class Lane:
     """
 
     __slots__ = (
-        "back", "base", "classic", "cuts", "decoder", "frames", "last_intact", "lost", "lost_at", "lost_since", "name",
-        "octets", "quality", "random", "receiver", "silent_until", "unanswered_at", "world",
+        "back", "base", "classic", "cuts", "decoder", "form", "frames", "last_intact", "lost", "lost_at", "lost_since",
+        "name", "octets", "quality", "random", "receiver", "silent_until", "unanswered_at", "world",
     )  # fmt: skip
 
     def __init__(
@@ -79,6 +82,7 @@ class Lane:
         self.base = quality
         self.quality = quality
         self.classic = classic
+        self.form: Format = "classic" if classic else "netstring"
         self.decoder = Decoder(name, None, stream=classic)
         self.cuts = 0
         self.last_intact = world.now
@@ -95,6 +99,11 @@ class Lane:
 
     def send(self, frame: bytes, priority: int, now: int) -> bool:
         """True where the medium took the frame, and threw nothing away for it. Whether it arrives is another matter."""
+        raise NotImplementedError
+
+    def carry(self, frame: bytes, now: int, until: int) -> int:
+        """Send a status that is there before `until`, when something else may happen, and to which nothing happens:
+        returns when, and the caller lets it be heard. 0: not so, and nothing was done."""
         raise NotImplementedError
 
     def frame_time_ns(self, octets: int) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from heartbeat.core.actions import Action
     from heartbeat.core.settings import Settings
-    from heartbeat.sim.medium import Lane
+    from heartbeat.sim.medium import Format, Lane
     from heartbeat.sim.world import World
 
 # What a paused daemon finds when it runs again. A socket's buffer of 212,992 octets counts 768 for a small datagram;
@@ -84,6 +84,7 @@ class Node(Driver):
         )  # fmt: skip
         self._handle = self.cluster.handle
         self._deadline = self.cluster.deadline
+        self._beat = self.cluster.beat
         self._repeats = self.cluster.hear
         for name in self.lanes_of:
             incoming = self._incoming(name)
@@ -220,7 +221,7 @@ class Node(Driver):
             events = []
             due = self._deadline() if self.state == RUNNING else None
             if due is not None and due <= self.local(self.world.now):
-                self.tick()
+                self.tick(self.world.now)
         if self.state == RUNNING:
             self._perform([], self.world.now)
 
@@ -251,9 +252,12 @@ class Node(Driver):
     def _use(self, lanes: list[Lane]) -> None:
         """These are open."""
         self._lanes = lanes
-        self._classic = [lane for lane in lanes if lane.classic]
-        self._netstring = [lane for lane in lanes if not lane.classic]
+        classic = [lane for lane in lanes if lane.classic]
+        netstring = [lane for lane in lanes if not lane.classic]
+        routes: list[tuple[Format, list[Lane]]] = [("classic", classic), ("netstring", netstring)]
+        self._routes = [(form, each) for form, each in routes if each]
         self._missing = [self.lanes_of[name] for name in self.lanes_of if name in self.media_down]
+        self._only = lanes[0] if len(lanes) == 1 and not self._missing else None
 
     def lose_medium(self, name: str) -> None:
         """The interface is gone, or the port hung up."""

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections import deque
+from heapq import heappush
 
 from heartbeat.core.actions import STATUS, URGENT
 from heartbeat.sim.medium import NEVER, Lane, Quality, frames_to_next
@@ -33,9 +34,9 @@ class SerialLane(Lane):
     """baud: bits a second. blocked: who holds CTS down."""
 
     __slots__ = (
-        "_begun", "_clean", "_end", "_finish", "_frame", "_handed", "_marks", "_moved", "_normal", "_overtaken",
-        "_priority", "_resync", "_status", "_status_handed", "_token", "_urgent", "blocked", "dropped",
-        "octet_ns", "passed_at",
+        "_begun", "_clean", "_finish", "_frame", "_handed", "_heap", "_marks", "_moved", "_next_number",
+        "_normal", "_overtaken", "_priority", "_resync", "_status", "_status_handed", "_token", "_urgent", "blocked",
+        "dropped", "octet_ns", "passed_at",
     )  # fmt: skip
 
     def __init__(self, world: World, name: str, receiver: Node, random: Random, quality: Quality, *, baud: int) -> None:
@@ -53,13 +54,14 @@ class SerialLane(Lane):
         self._priority = STATUS
         self._handed = 0
         self._begun = 0  # when its first octet would have passed, had nothing held it up
-        self._end = 0
         self._moved = 0  # octets of it that had passed when the line was blocked
         self._marks: list[tuple[int, bool]] = []  # (octet, the line is cut from there on)
         self._token = 0
         self._resync = False
         self._clean = NEVER  # octets to the next damaged one
         self._finish = self.finish
+        self._heap = world.heap
+        self._next_number = world.number
         self.requality()
 
     def frame_time_ns(self, octets: int) -> int:
@@ -85,10 +87,13 @@ class SerialLane(Lane):
 
     def send(self, frame: bytes, priority: int, now: int) -> bool:
         self.frames += 1
-        taken = True
         if self._frame is None:
             self._begin(frame, priority, now, now)
-        elif priority == STATUS:
+            if priority == STATUS and self.blocked and "flow" in self.blocked:
+                self.missed(now)
+            return True
+        taken = True
+        if priority == STATUS:
             if self._status is None:
                 self._overtaken = 0
             else:
@@ -107,6 +112,24 @@ class SerialLane(Lane):
             self.missed(now)
         return taken
 
+    def carry(self, frame: bytes, now: int, until: int) -> int:
+        octets = len(frame)
+        lands = now + octets * self.octet_ns
+        clean = self._clean - octets
+        if (
+            lands >= until or clean <= 0 or self._frame is not None or self.cuts or self.blocked or self._resync
+            or self.lost_since is not None
+        ):  # fmt: skip
+            return 0
+        if now < self.passed_at:
+            self._too_fast(octets)
+        self.frames += 1
+        self.octets += octets
+        self._clean = clean
+        self.passed_at = lands
+        self.last_intact = now
+        return lands
+
     def _begin(self, frame: bytes, priority: int, handed: int, now: int) -> None:
         """handed: when the daemon had it sent; another medium, with no queue, has carried it since then."""
         if self._resync:
@@ -122,8 +145,8 @@ class SerialLane(Lane):
             return
         if self.cuts:
             self._marks.append((0, True))
-        self._end = end = now + len(frame) * self.octet_ns
-        self.world.at(end, self._finish, self._token)
+        end = now + len(frame) * self.octet_ns
+        heappush(self._heap, (end, self._next_number(), self._finish, self._token))
 
     def _take(self, now: int) -> tuple[bytes, int, int] | None:
         if self._urgent:
@@ -149,12 +172,15 @@ class SerialLane(Lane):
         if token != self._token or frame is None:
             return
         now = self.world.now
-        self.octets += len(frame)
-        self._pass(len(frame), now)
-        self._clean -= len(frame)
+        octets = len(frame)
+        self.octets += octets
+        if now - octets * self.octet_ns < self.passed_at:
+            self._too_fast(octets)
+        self.passed_at = now
+        self._clean -= octets
         if self._clean <= 0 or self._marks:
             self._lose_status(now)
-            self._deliver_damaged(frame, len(frame))
+            self._deliver_damaged(frame, octets)
         elif self._priority == STATUS:
             if self.lost_since is not None:
                 self.intact(now)
@@ -164,13 +190,13 @@ class SerialLane(Lane):
             self.receiver.hear(self, frame)
         else:
             self.receiver.hear(self, frame)
-        self._next(now)
+        if self._status is not None or self._urgent or self._normal or self._marks:
+            self._next(now)
+        else:
+            self._frame = None
 
-    def _pass(self, octets: int, now: int) -> None:
-        """So many octets have passed: the audit wants to know that the line was given the time for it."""
-        if now - octets * self.octet_ns < self.passed_at:
-            self.world.audit.fail("rate", f"{self.name}: {octets} octets in less time than the line needs")
-        self.passed_at = now
+    def _too_fast(self, octets: int) -> None:
+        self.world.audit.fail("rate", f"{self.name}: {octets} octets in less time than the line needs")
 
     def _lose_status(self, now: int) -> None:
         """Where the line is to blame that the frame on it does not come out."""
@@ -236,8 +262,7 @@ class SerialLane(Lane):
         if self.cuts and not self._marks:
             self._marks.append((self._moved, True))
         self._begun = now - self._moved * self.octet_ns
-        self._end = self._begun + len(self._frame) * self.octet_ns
-        self.world.at(self._end, self._finish, self._token)
+        self.world.at(self._begun + len(self._frame) * self.octet_ns, self._finish, self._token)
 
     def _hold_up(self, now: int) -> None:
         """The frame on the line stands still; how long the daemon waits for it."""
@@ -253,7 +278,7 @@ class SerialLane(Lane):
         self._resync = True
         if self._moved:
             self.octets += self._moved
-            self._pass(0, now)
+            self.passed_at = now
             if "flow" in self.blocked:
                 self._lose_status(now)
             self._deliver_damaged(self._frame, self._moved)

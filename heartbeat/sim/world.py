@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # Of these a failure prints the last; a transcript keeps all, where one is asked for.
 LAST_LINES = 50
+FIRST = -1  # of all events of an instant
 COLUMNS = "{:>16.6f}  {:<10} {}"
 
 
@@ -100,23 +101,28 @@ class World:
         one, other = self.nodes
         audit = self.audit
         events = 0
+        heappush(heap, (until + 1, FIRST, self._end, None))
         while True:
-            node = one if one.due <= other.due else other
-            if heap and heap[0][0] <= node.due:
-                if heap[0][0] > until:
+            node, due, then = one, one.due, other.due
+            if then < due:
+                node, due, then = other, then, due
+            head = heap[0][0]
+            if head <= due:
+                self.now, number, call, argument = heappop(heap)
+                if number < 0:
                     break
-                self.now, _, call, argument = heappop(heap)
                 call(argument)
-            elif node.due > until:
-                break
             else:
-                self.now = max(self.now, node.due)
-                node.tick()
+                self.now = max(self.now, due)
+                node.tick(head if head < then else then)
             events += 1
             if audit.watchful:
                 audit.look()
         self.events += events
-        self.now = max(self.now, until)
+        self.now = until
+
+    def _end(self, _: object) -> None:
+        """Of a run; it is never called."""
 
     def run_until(self, met: Callable[[], bool], until: int, step_ns: int) -> bool:
         """Run in steps until a condition is met; False where time is up first."""

@@ -1,8 +1,8 @@
 """Clusters that can be copied and compared, so that a test can go on from one state in many ways.
 
-The wheel is the plain one of `reference/`: what is in it can be seen, and it can be pickled. With it goes the short way
-for frames that repeat the last one, which works on the compiled wheel: every message comes decoded. Messages and
-settings never change, so copies share them.
+The wheel is the plain one of `reference/`: what is in it can be seen, and it can be pickled. With it go the short ways
+of the steady state, which work on the compiled wheel: every message comes decoded, and every beat from a Tick. Messages
+and settings never change, so copies share them.
 """
 
 from __future__ import annotations
@@ -21,12 +21,33 @@ SHARED = (Message, Settings, Group, Resource)
 CAPACITY = 64
 
 
+class Silent:
+    """In the place of a Beat: follows, and says nothing again."""
+
+    ends = length_ns = 0
+
+    def __init__(self, wheel: TimerWheel, timer: int, other: int) -> None:
+        pass
+
+    def follow(self, status: Message, sequence: int, now: int, next_ns: int, keepalive_ns: int) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    def again(self, now: int, ts: int) -> None:
+        pass
+
+    def taken(self) -> list[Message]:
+        return []
+
+
 class Unlearned:
     """In the place of a Repetition: is taught and hears nothing."""
 
     count = 0
 
-    def __init__(self, wheel: TimerWheel) -> None:
+    def __init__(self, wheel: TimerWheel, own: Silent) -> None:
         self.wheel = wheel
 
     def teach(self, message: Message, now: int, link: int = -1) -> bool:
@@ -38,9 +59,13 @@ class Unlearned:
     def hear(self, decoder: Decoder, frame: bytes, now: int) -> int:
         return 0
 
+    def take(self, message: Message, now: int) -> int:
+        return 0
+
 
 def use_plain_parts(monkeypatch) -> None:
     monkeypatch.setattr(timers, "TimerWheel", TimerWheel)
+    monkeypatch.setattr(steady, "Beat", Silent)
     monkeypatch.setattr(steady, "Repetition", Unlearned)
     monkeypatch.setattr(timers, "CAPACITY", CAPACITY)
 

@@ -31,6 +31,7 @@ class Speaker:
         self.node = node
         self.medium = medium
         self.cluster = cluster
+        cluster._steady.settle()
         self.generation = peers[self.name].tracker.generation or 300 if peers else 300
         self.next = peers[self.name].tracker.newest + 1 if peers else 1
 

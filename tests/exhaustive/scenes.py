@@ -207,6 +207,7 @@ def messages_are_missing(world):
     julius, caesar = both(world)
     world.cut = FROM_CAESAR
     for name in ("reqnodes", "x", "y"):
+        caesar.cluster._steady.end()
         caesar.cluster._outbox.send(name)
     world.run(5)
     world.cut = set()

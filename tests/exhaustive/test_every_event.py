@@ -50,8 +50,8 @@ class Executor:
 
     def __init__(self, node) -> None:
         self.running = dict(node.hung)
-        self.newest = node.cluster._outbox._runs
-        self.sequence = node.cluster._outbox.sequence
+        self.newest = node.outbox._runs
+        self.sequence = node.outbox.sequence
 
     def obey(self, cluster, actions, now) -> list[AgentExited]:
         ended = []

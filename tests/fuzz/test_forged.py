@@ -205,7 +205,7 @@ def state(world: World) -> object:
     return (
         decided(world), node.cluster.deadline(), node.known, view.last_failover,
         [each.last_heard_ns for each in view.nodes.values()], [message.items() for message in node.sent],
-        len(node.cluster._outbox.history),
+        len(node.outbox.history),
     )  # fmt: skip
 
 

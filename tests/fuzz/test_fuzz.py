@@ -106,7 +106,7 @@ play.play("auth", 5, 1)
 
 # of the compiled parts' own tests, those that measure time or the allocator
 UNFIT = "not bounded_time and not single_octets and not bomb and not is_bounded"
-TESTED = ("test_codec.py", "test_auth.py", "test_repetition.py", "test_wheel.py")
+TESTED = ("test_codec.py", "test_auth.py", "test_repetition.py", "test_beat.py", "test_wheel.py")
 
 
 @pytest.fixture(scope="module")

@@ -61,10 +61,14 @@ def life(seed: int) -> list:
 
 @pytest.mark.parametrize("seed", range(25))
 def test_it_differs_in_nothing(seed, monkeypatch):
-    taken = []
-    take = Steady.take
+    taken, said = [], []
+    take, beat = Steady.take, Cluster.beat
     monkeypatch.setattr(Steady, "take", lambda self, event, now: taken.append(take(self, event, now)) or taken[-1])
+    monkeypatch.setattr(Cluster, "beat", lambda self, now, ts: said.append(beat(self, now, ts)) or said[-1])
     short = life(seed)
+    assert sum(message is not None for message in said) > 20
+    monkeypatch.setattr(Cluster, "beat", lambda self, now, ts: None)
+    assert life(seed) == short
     monkeypatch.setattr(Cluster, "hear", lambda self, decoder, frame, now: 0)
     assert life(seed) == short
     monkeypatch.setattr(Steady, "take", lambda self, event, now: False)

@@ -24,8 +24,11 @@ class Stub:
     def deadline(self):
         return self.next
 
+    def beat(self, now, wall_s):
+        return None
+
     def hear(self, decoder, frame, now):
-        return False
+        return 0
 
     def handle(self, event, now):
         if isinstance(event, Request):
@@ -38,10 +41,10 @@ class Stub:
             actions += self.begin()
         if now >= self.next:
             self.next = now + self.settings.keepalive_ns
-            actions += self.beat()
+            actions += self.say()
         return actions
 
-    def beat(self):
+    def say(self):
         self.sequence += 1
         fields = [("t", b"status"), ("src", self.settings.node.encode()), ("seq", b"%x" % self.sequence),
                   ("hg", b"%x" % self.generation), ("ts", b"5f")]  # fmt: skip
@@ -88,7 +91,7 @@ class Idle(Stub):
 class Silent(Stub):
     """Never renews: its leases run out, and it doesn't care."""
 
-    def beat(self):
+    def say(self):
         return []
 
 
@@ -146,9 +149,9 @@ class Growing(Stub):
         super().__init__(*arguments, **named)
         self.kept = []
 
-    def beat(self):
+    def say(self):
         self.kept += [0] * 100
-        return super().beat()
+        return super().say()
 
 
 class Careless(Stub):
@@ -161,7 +164,7 @@ class Careless(Stub):
 class Broken(Stub):
     """Raises."""
 
-    def beat(self):
+    def say(self):
         raise AssertionError("our own bug")
 
 

@@ -11,9 +11,12 @@ import pytest
 
 from heartbeat.core.settings import SECOND
 from heartbeat.sim import command, faults, life, options, report, shrink
+from heartbeat.sim.ethernet import EthernetLane
 from heartbeat.sim.faults import Fault
 from heartbeat.sim.life import Life
+from heartbeat.sim.medium import Quality
 from heartbeat.sim.script import Script
+from heartbeat.sim.serial import SerialLane
 from heartbeat.sim.years import Circumstances
 from simulation import stub
 
@@ -66,6 +69,31 @@ def test_a_life_can_be_lived_again_from_its_list_of_faults():
     assert again.digest == first.digest
     other = life.run(5, faults.draw(drawn)[:-1], options=drawn)
     assert other.digest != first.digest
+
+
+@pytest.mark.parametrize(("medium", "lane"), [("/dev/ttyS0", SerialLane), ("eth0", EthernetLane)])
+def test_what_is_carried_at_once_might_as_well_be_under_way(medium, lane, monkeypatch):
+    """The simulator's short way, through an outage with noise or loss on the medium."""
+    script = Script(media=(medium,)).options
+    quality = Quality(noise=0.0001) if lane is SerialLane else Quality(loss=0.02)
+    lossy = tuple(dataclasses.replace(each, quality=quality) for each in script.media)
+    pair = dataclasses.replace(
+        script, media=lossy, boot_ns=(0, script.keepalive_ns // 3), rates=(31, -17), duration_ns=2_000 * SECOND
+    )
+    struck = [
+        Fault("cut", 300 * SECOND, 100 * SECOND, medium=script.media[0].name),
+        Fault("power", 900 * SECOND, 60 * SECOND),
+    ]
+    carried = []
+    carry = lane.carry
+    monkeypatch.setattr(lane, "carry", lambda *told: carried.append(carry(*told)) or carried[-1])
+    short = Life(pair, struck, keep_transcript=True).run()
+    assert short.take_overs
+    assert sum(lands > 0 for lands in carried) > 400
+    monkeypatch.setattr(lane, "carry", lambda *told: 0)
+    long = Life(pair, struck, keep_transcript=True).run()
+    assert long.lines == short.lines
+    assert long.digest == short.digest
 
 
 def test_every_life_draws_its_own_odds():

@@ -83,6 +83,12 @@ class Node:
         self.hooks: list[tuple[str, dict[str, str]]] = []
         self.generations: list[int] = []  # that it has begun while it ran
 
+    @property
+    def outbox(self):
+        """What it has said, for who looks behind the scenes."""
+        self.cluster._steady.settle()
+        return self.cluster._outbox
+
     def tell(self, event) -> None:
         if not self.alive or self.queue is not None:
             return

@@ -122,7 +122,7 @@ def test_what_is_counted_does_what_it_says(name, monkeypatch):
     monkeypatch.setattr(callgrind, "stretches", lambda work, few, more: stretches.extend([work(few), work(few + more)]))
     monkeypatch.setattr(instructions, "MORE", 100)
     instructions.run(name)
-    assert stretches == ([90, 180] if name.startswith("heard") else [100, 200])
+    assert stretches == [100, 200]
 
 
 def test_a_row_says_how_far_it_is_from_what_is_kept():

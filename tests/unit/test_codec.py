@@ -253,6 +253,27 @@ def test_numbers(text, number):
     assert Message([("hg", 0, text)]).generation == number
 
 
+@pytest.mark.parametrize("form", ["classic", "netstring"])
+@pytest.mark.parametrize("count", [0, 1, 30, 31, 200])
+def test_any_number_of_fields_is_read_alike(form, count):
+    """Whether the message keeps its octets alone or all its fields."""
+    fields = [(f"f{number}", 0, b"%d" % number) for number in range(count)]
+    fields += [("f0", 0, b"again"), ("a\xe9", 1, b"\0\n")]
+    frame = encode(Message(fields), None, form)
+    [one] = Decoder("m", None, stream=False).feed(frame)
+    [other] = Decoder("m", None, stream=False).feed(frame)
+    assert one.items() == tuple(fields)
+    for message in (one, other):  # of which nobody has asked the second for all
+        assert message.get("f0") == ("0" if count else "again")
+        assert message.get(f"f{count - 1}") == (f"{count - 1}" if count else None)
+        assert message.value("a\xe9") == b"\0\n"
+        assert message.get("a\xe9") is None
+        assert [message.get(name) for name in ("f", "f00", "a", "a\u0129", "\ud800")] == [None] * 5
+    assert other.items() == one.items()
+    assert other == one
+    assert encode(other, None, form) == frame
+
+
 def test_text_that_is_not_utf_8_can_be_printed():
     message = Message([("t", 0, b"\xffa\xc3\xa9"), ("src", 0, "césar".encode())])
     assert message.type == "\\xffaé"

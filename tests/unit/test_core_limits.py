@@ -46,9 +46,9 @@ def test_a_node_that_hears_itself_says_nothing_of_it(world):
 
 def test_a_number_that_does_not_follow_is_our_own_bug():
     history = History()
-    history.add(1, Message([]))
+    history.add(1, [Message([])])
     with pytest.raises(AssertionError, match="3 does not follow"):
-        history.add(3, Message([]))
+        history.add(3, [Message([])])
 
 
 def test_a_timer_that_another_has_freed_in_its_instant_does_not_fire():

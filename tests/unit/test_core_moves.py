@@ -32,7 +32,7 @@ def test_a_status_from_before_the_release_is_no_claim(world):
     julius.tell(Request(1, "standby", "all"))
     world.run(0.0005)
     julius.cluster._membership.beat(world.now)
-    for action in julius.cluster._outbox.take():
+    for action in julius.outbox.take():
         world.carry(julius, action.message)
     assert len(late) == 1
     world.drop = lambda sender, message, medium: sender == JULIUS and message.type == "status"

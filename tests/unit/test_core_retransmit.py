@@ -18,7 +18,7 @@ def world() -> World:
 def say(world, node, count: int = 1) -> list[int]:
     """Messages that are no statuses: those are asked for again in any case. Returns their numbers."""
     node.cluster._steady.end()  # as before whatever is no heartbeat
-    outbox = node.cluster._outbox
+    outbox = node.outbox
     said = [outbox.send("resource") for _ in range(count)]
     for action in outbox.take():
         node.sent.append(action.message)
@@ -92,7 +92,7 @@ def request(world, node, first: str, last: str):
     peer = world.nodes[CAESAR].cluster._membership.peers[JULIUS]
     retransmit = world.nodes[CAESAR].cluster._retransmit
     retransmit._send("NS_rexmit", peer, [("firstseq", first.encode()), ("lastseq", last.encode())])
-    return world.nodes[CAESAR].cluster._outbox.take()[0].message
+    return world.nodes[CAESAR].outbox.take()[0].message
 
 
 def test_a_request_for_very_many_is_answered_in_part(world):
@@ -109,9 +109,9 @@ def test_what_is_too_old_is_refused_and_given_up(world):
     world.drop = lambda sender, message, medium: message.type == "NS_rexmit"
     world.run(6)
     assert missing(caesar) == {lost}
-    history = julius.cluster._outbox.history
+    history = julius.outbox.history
     history._messages.clear()
-    history._first = julius.cluster._outbox.sequence + 1
+    history._first = julius.outbox.sequence + 1
     world.drop = None
     world.run(1)
     assert sent_again(julius) == []
@@ -124,7 +124,7 @@ def test_a_late_request_for_what_was_acknowledged_since_is_not_answered(world):
     julius, _ = world.both()
     (number,) = say(world, julius)
     world.run(60)
-    assert julius.cluster._outbox.history._first > number
+    assert julius.outbox.history._first > number
     julius.tell(request(world, julius, str(number), str(number)))
     world.run(1)
     assert sent_again(julius) == []
@@ -144,7 +144,7 @@ def test_acknowledgements_trim_what_is_kept(world):
     julius, caesar = world.both()
     world.run(300)
     assert any(message.type == "NS_ackmsg" for message in caesar.sent)
-    assert len(julius.cluster._outbox.history) < 20 < julius.cluster._outbox.sequence
+    assert len(julius.outbox.history) < 20 < julius.outbox.sequence
 
 
 def test_a_dead_node_is_asked_for_nothing(world):

@@ -13,7 +13,7 @@ def message(number: int) -> Message:
 def filled(count: int) -> History:
     history = History()
     for number in range(1, count + 1):
-        history.add(number, message(number))
+        history.add(number, [message(number)])
     return history
 
 
@@ -33,7 +33,7 @@ def test_acknowledged_messages_are_gone():
     history.acknowledged(3)
     assert len(history) == 6
     history.acknowledged(10)
-    history.add(11, message(11))
+    history.add(11, [message(11)])
     assert history.find(11, 0, QUIET) == message(11)
 
 

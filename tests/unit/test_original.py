@@ -282,7 +282,7 @@ def test_a_report_that_comes_late_leaves_nobody_in_flux(mixed):
     mixed.both()
     mixed.ours.sent.clear()
     mixed.ours.cluster._original.report(info="standby")
-    late = mixed.ours.cluster._outbox.take()[0].message
+    late = mixed.ours.outbox.take()[0].message
     mixed.theirs._on_resource(late)
     assert not mixed.theirs.their_stable
     mixed.theirs.send(
@@ -295,7 +295,7 @@ def test_a_report_that_comes_late_leaves_nobody_in_flux(mixed):
 def test_a_status_that_is_sent_again_is_no_news(mixed):
     mixed.both()
     mixed.ours.sent.clear()
-    number = next(m.sequence for m in mixed.ours.cluster._outbox.history._messages if m.type == "status")
+    number = next(m.sequence for m in mixed.ours.outbox.history._messages if m.type == "status")
     mixed.theirs.send("NS_rexmit", dest=mixed.ours.name, firstseq=str(number), lastseq=str(number))
     mixed.run(2)
     assert "resource" not in {m.type for m in mixed.ours.sent}
@@ -327,7 +327,7 @@ def test_a_hand_over_that_an_original_has_begun_is_waited_for(mixed):
 def test_a_report_of_its_that_was_lost_and_comes_late_is_no_news(mixed, kind):
     """It said that it holds everything, has given up its share since, and said that, too."""
     mixed.both()
-    generation, theirs = mixed.ours.cluster._outbox.generation, mixed.theirs
+    generation, theirs = mixed.ours.outbox.generation, mixed.theirs
     number = theirs.sequence
     theirs.sequence += 1
     theirs.send("resource", rsc_hold=text_of(theirs.mine), rtype="full", isstable="1")
@@ -338,7 +338,7 @@ def test_a_report_of_its_that_was_lost_and_comes_late_is_no_news(mixed, kind):
     theirs.sequence = newest
     mixed.run(2)
     assert mixed.held() == PREFERRED
-    assert mixed.ours.cluster._outbox.generation == generation
+    assert mixed.ours.outbox.generation == generation
     assert mixed.ours.view().stable
 
 

@@ -155,14 +155,14 @@ def test_on_another_list_of_nodes_it_lives_and_nothing_more(world, kind):
     peer = caesar.cluster._membership.peers[JULIUS]
     assert caesar.view().nodes[JULIUS].status in ("up", "active")
     assert not peer.proven
-    before, sent, kept = outward(caesar), len(caesar.sent), len(caesar.cluster._outbox.history)
+    before, sent, kept = outward(caesar), len(caesar.sent), len(caesar.outbox.history)
     known = dict(caesar.known)
-    fields = {"ackseq": b"1", "firstseq": b"1", "lastseq": b"9", "desthg": b"%x" % caesar.cluster._outbox.generation,
+    fields = {"ackseq": b"1", "firstseq": b"1", "lastseq": b"9", "desthg": b"%x" % caesar.outbox.generation,
               "dest": b"caesar", "info": b"me", "rsc_hold": b"all", "st": b"dead"}  # fmt: skip
     if not kind.startswith("NS_"):
         fields["seq"] = b"%x" % (peer.tracker.last + 1)
     play(world, caesar, [made(julius, kind, **fields)])
-    assert (outward(caesar), len(caesar.sent), len(caesar.cluster._outbox.history)) == (before, sent, kept)
+    assert (outward(caesar), len(caesar.sent), len(caesar.outbox.history)) == (before, sent, kept)
     assert caesar.known == known
 
 
@@ -240,7 +240,7 @@ def test_a_clean_stop_keeps_the_newest(world):
     julius, caesar = world.both()
     world.run(22)
     world.ask(caesar, "stop")
-    assert caesar.known == {JULIUS: (100, julius.cluster._outbox.sequence)}
+    assert caesar.known == {JULIUS: (100, julius.outbox.sequence)}
 
 
 def test_what_was_known_is_not_believed_again(world):
@@ -332,7 +332,7 @@ def lost_words(world):
     assert world.ask(caesar, "standby")[0]
     world.run(12)
     world.cut = PATH
-    number = julius.cluster._outbox.sequence
+    number = julius.outbox.sequence
     world.ask_later(julius, "stop")
     world.run(6)
     world.cut = set()
@@ -478,14 +478,14 @@ def test_a_late_status_that_was_missing_is_taken(world):
     julius, caesar = world.both()
     world.run(60)
     peer = caesar.cluster._membership.peers[JULIUS]
-    number = julius.cluster._outbox.sequence + 1
+    number = julius.outbox.sequence + 1
     world.drop = lambda sender, message, medium: sender == JULIUS and message.sequence == number
     world.run(6)
     assert julius.sent[-1].sequence == number
     world.run(caesar.view().nodes[JULIUS].last_heard_ns / SECOND + 6.2 - world.now / SECOND)
     julius.cluster._steady.end()
-    julius.cluster._outbox.send("resource")
-    world.carry(julius, julius.cluster._outbox.take()[0].message)
+    julius.outbox.send("resource")
+    world.carry(julius, julius.outbox.take()[0].message)
     world.run(0.002)
     assert set(peer.tracker.missing) == {number}
     world.drop = lambda sender, message, medium: sender == JULIUS and message.sequence > number
@@ -572,7 +572,7 @@ def test_a_refusal_that_nobody_asked_for_gives_nothing_up(world):
     world.drop = lambda sender, message, medium: sender == JULIUS and message.type == "status"
     world.run(5)
     world.drop = None
-    number = julius.cluster._outbox.sequence
+    number = julius.outbox.sequence
     nak = [message for message in julius.sent if message.type == "status"][-1]
     fields = [("t", 0, b"NS_nak_rexmit"), ("dest", 0, b"caesar"), ("firstseq", 0, b"%x" % number)]
     items = [item for item in nak.items() if item[0] in ("src", "srcuuid", "hg", "ts")]
@@ -585,16 +585,16 @@ ACKNOWLEDGES, ASKS = {"ackseq": b"1"}, {"firstseq": b"2", "lastseq": b"3"}
 
 def unnumbered(julius, caesar, kind: str, **changes: bytes | None) -> Message:
     """Of julius to caesar, as it should be but for the changes."""
-    fields = {"dest": b"caesar", "desthg": b"%x" % caesar.cluster._outbox.generation}
+    fields = {"dest": b"caesar", "desthg": b"%x" % caesar.outbox.generation}
     fields |= ACKNOWLEDGES if kind == "NS_ackmsg" else ASKS
     return made(julius, kind, **{name: value for name, value in {**fields, **changes}.items() if value is not None})
 
 
 def delivered(world, caesar, message) -> tuple[int, int]:
     """How many messages of its history that took away, and how many it made this node send."""
-    kept, sent = len(caesar.cluster._outbox.history), len(caesar.sent)
+    kept, sent = len(caesar.outbox.history), len(caesar.sent)
     play(world, caesar, [message])
-    return kept - len(caesar.cluster._outbox.history), len(caesar.sent) - sent
+    return kept - len(caesar.outbox.history), len(caesar.sent) - sent
 
 
 EACH = pytest.mark.parametrize(("kind", "effect"), [("NS_ackmsg", (1, 0)), ("NS_rexmit", (0, 2))])
@@ -631,7 +631,7 @@ def test_what_has_no_number_counts_where_it_fits(world, kind, effect, changes):
 def test_an_acknowledgement_of_more_than_was_sent_takes_nothing_away(world):
     """By one; what was sent up to now may be acknowledged."""
     julius, caesar = world.both()
-    sent, kept = caesar.cluster._outbox.sequence, len(caesar.cluster._outbox.history)
+    sent, kept = caesar.outbox.sequence, len(caesar.outbox.history)
     assert delivered(world, caesar, unnumbered(julius, caesar, "NS_ackmsg", ackseq=b"%x" % (sent + 1))) == (0, 0)
     assert delivered(world, caesar, unnumbered(julius, caesar, "NS_ackmsg", ackseq=b"%x" % sent)) == (kept, 0)
 
@@ -694,7 +694,7 @@ def test_who_signs_strongly_does_so_to_the_end_of_its_generation(world, monkeypa
     julius, caesar = world.both()
     assert caesar.cluster._membership.peers[JULIUS].strong
     before = outward(caesar)
-    weak = changed(julius.sent[-1], seq=b"%x" % (julius.cluster._outbox.sequence + 1), st=b"up")
+    weak = changed(julius.sent[-1], seq=b"%x" % (julius.outbox.sequence + 1), st=b"up")
     play(world, caesar, [weak])
     assert outward(caesar) == before
     assert any("strong signature" in cause for cause in caesar.view().counts)

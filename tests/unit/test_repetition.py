@@ -15,7 +15,7 @@ AUTH = {index: Authenticator(KEYS, index) for index in KEYS}
 STRONG = {index: Authenticator(KEYS, index, strong=True) for index in KEYS}
 FORMS = ("classic", "netstring")
 DEATH, ETHERNET, SERIAL = range(3)  # keys of timers
-OTHER, REPEATED, COPY = range(3)  # what hear() answers
+OTHER, REPEATED, COPY, AWAITED = range(4)  # what hear() answers
 
 
 def status(sequence, stamp=0x6B02CAB7, **changed):
@@ -167,6 +167,53 @@ def test_a_copy_on_another_medium_proves_that_link_alone():
     assert listener.due() == {DEATH: 34 * S, ETHERNET: 32 * S, SERIAL: 35 * S}
 
 
+def test_one_that_was_decoded_is_taken_in_the_same_way():
+    """By `take` as by `hear`: two listeners, of which one decodes everything."""
+    short, whole = Listener(), Listener()
+    for listener in (short, whole):
+        for medium in ("eth0", "ttyS0"):
+            listener.teach(medium, status(1))
+        listener.repetition.awaited = 5
+        listener.repetition.warntime_ns = 10 * S
+    told = [("eth0", 2), ("ttyS0", 2), ("eth0", 3), ("ttyS0", 4), ("ttyS0", 4), ("eth0", 6), ("eth0", 5), ("eth0", 4)]
+    seen = []
+    for number, (medium, sequence) in enumerate(told):
+        message = status(sequence, sequence)
+        seen.append(short.hear(medium, message, number * S))
+        assert whole.repetition.take(whole.decode(medium, message), number * S) == seen[-1]
+    assert seen == [REPEATED, COPY, REPEATED, REPEATED, COPY, OTHER, AWAITED, OTHER]
+    assert short.hear("eth0", status(6), 17 * S) == OTHER  # late
+    assert whole.repetition.take(whole.decode("eth0", status(6)), 17 * S) == OTHER
+    for name in ("sequence", "last_ns", "count"):
+        assert getattr(short.repetition, name) == getattr(whole.repetition, name)
+    assert whole.due() == short.due()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        status(7), status(4), status(6, st=b"up"), status(6, st=b"activE"), status(6, hg=b"6b02c88c"),
+        status(6, extra=b""), status(6, ts=b"0"), status(6, ts=b""), status(6, ts=b"x"), status(6, src=b"caesar"),
+        Message([field for field in status(6).items() if field[0] != "ttl"]),
+        Message([field for field in status(6).items() if field[0] != "ts"]),
+        Message([("src", 1, b"julius") if field[0] == "src" else field for field in status(6).items()]),
+        Message([("stt", 0, b"active") if field[0] == "st" else field for field in status(6).items()]),
+        Message(list(reversed(status(6).items()))),
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("medium", ["eth0", "ttyS0"])
+def test_what_was_decoded_and_is_no_repetition(medium, other):
+    listener = Listener()
+    assert listener.repetition.take(listener.decode(medium, status(6)), S) == OTHER  # nothing taught
+    listener.teach(medium, status(5))
+    assert listener.repetition.take(listener.decode(medium, other), S) == OTHER
+    assert listener.repetition.take(status(6), S) == OTHER  # not received
+    assert (listener.repetition.count, listener.wheel.next_due()) == (0, 30 * S)
+    assert listener.repetition.take(listener.decode(medium, status(6)), S) == REPEATED
+    assert listener.due()[DEATH] == 31 * S
+
+
 def test_what_is_no_repetition():
     """Each of them is left to be decoded, and changes nothing."""
     listener = Listener()
@@ -283,11 +330,14 @@ def test_a_late_one_is_somebodys_business():
 
 def test_one_that_somebody_waits_for():
     listener = Listener()
-    listener.repetition.until = 3
-    listener.teach("eth0", status(1))
-    assert [listener.hear("eth0", status(n)) for n in (2, 3, 4)] == [REPEATED, REPEATED, OTHER]
-    listener.repetition.until = 5
-    assert [listener.hear("eth0", status(n)) for n in (4, 5, 6)] == [REPEATED, REPEATED, OTHER]
+    listener.repetition.awaited = 3
+    for medium in ("eth0", "ttyS0"):
+        listener.teach(medium, status(1))
+    assert [listener.hear("eth0", status(n)) for n in (2, 3, 4)] == [REPEATED, AWAITED, AWAITED]
+    assert listener.hear("ttyS0", status(4)) == COPY
+    listener.repetition.awaited = 6
+    assert [listener.hear("eth0", status(n)) for n in (5, 6)] == [REPEATED, AWAITED]
+    assert listener.repetition.count == 5
 
 
 @pytest.mark.parametrize("key", [DEATH, ETHERNET])
@@ -449,12 +499,12 @@ def test_forgetting():
 
 def test_a_copy_goes_on_by_itself():
     listener = Listener()
-    listener.repetition.until = 100
+    listener.repetition.awaited = 100
     listener.repetition.warntime_ns = 10 * S
     listener.teach("eth0", status(1))
     listener.teach("ttyS0", status(1))
     listener.hear("eth0", status(2), 2 * S)
-    names = ("generation", "sequence", "last_ns", "count", "until", "deadtime_ns", "warntime_ns", "timer")
+    names = ("generation", "sequence", "last_ns", "count", "awaited", "deadtime_ns", "warntime_ns", "timer")
     other = pickle.loads(pickle.dumps(listener.repetition))
     for name in names:
         assert getattr(other, name) == getattr(listener.repetition, name), name
