@@ -1,0 +1,125 @@
+"""python -m bench.failover [--quick] [--system NAME]… [--setting KEEPALIVE/DEADTIME]… [--trials N] [--json FILE]
+
+The whole grid, the verdict on each bar, `bench/results/failover.json`, a page `bench/results/failover.md` and pictures
+beside it. Exit code 1 where a bar is missed or could not be judged. Where systems or settings are named, those cells
+alone are played, and files are written only with --json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import random
+import sys
+import time
+from pathlib import Path
+
+from bench.failover import bars, grid, picture, report, trial
+from bench.rivals import ROOT
+from bench.rivals.instruments import Canaries
+from bench.rivals.stage import staged
+from bench.rivals.systems import SYSTEMS
+
+RESULT = ROOT / "bench" / "results" / "failover.json"
+# a block whose daemons did not do what they must is tried once more
+TRIES = 2
+
+
+def main() -> int:
+    options = arguments()
+    every = grid.chosen(grid.cells(quick=options.quick), options.system, options.setting)
+    if options.trials:
+        every = [dataclasses.replace(cell, n=options.trials) for cell in every]
+    if not every:
+        print("no cell of the grid has such a system with such a setting", file=sys.stderr)
+        return 2
+    began = time.time()
+    names = list(dict.fromkeys(cell.system for cell in every))
+    unavailable = {name: reason for name in names if (reason := SYSTEMS[name].obstacle())}
+    for name, reason in unavailable.items():
+        print(f"*** NOT JUDGED: {name} cannot be had here: {reason}", file=sys.stderr)
+    results, troubles = play([cell for cell in every if cell.system not in unavailable], options.seed)
+    judged = bars.judge(results)
+    if options.system or options.setting:
+        judged = [each for each in judged if each.value is not None]
+    print(report.table(results))
+    print()
+    print(report.verdict_lines(judged))
+    about = {
+        "command": " ".join(["sh scripts/bench failover", *sys.argv[1:]]),
+        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
+        "seconds": round(time.time() - began),
+        "seed": options.seed,
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors, Linux {platform.release()}",
+        "load": [round(each, 1) for each in os.getloadavg()],
+        "versions": {name: SYSTEMS[name].version() for name in names if name not in unavailable},
+        "unavailable": unavailable,
+        "troubles": troubles,
+    }
+    path = options.json or (None if options.system or options.setting else RESULT)
+    if path is not None:
+        write(path, results, judged, about)
+    return 1 if bars.missed(judged) else 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.failover", description=__doc__.partition("\n\n")[2])
+    parser.add_argument("--quick", action="store_true", help="a part of the grid, few trials: at most five minutes")
+    parser.add_argument("--system", action="append", default=[], choices=list(SYSTEMS), help="this one alone")
+    parser.add_argument("--setting", action="append", default=[], metavar="100/500", help="these times alone, in ms")
+    parser.add_argument("--trials", type=int, metavar="N", help="so many of each cell")
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="of the instants of the failures")
+    parser.add_argument("--json", type=Path, metavar="FILE", help=f"instead of {RESULT.relative_to(ROOT)}")
+    return parser.parse_args()
+
+
+def play(every: list[grid.Cell], seed: int) -> tuple[list[tuple[grid.Cell, list[dict]]], list[str]]:
+    """All blocks, in turn: (results, what went wrong)."""
+    dice = random.Random(seed)
+    results: dict[grid.Cell, list[dict]] = {cell: [] for cell in every}
+    troubles: list[str] = []
+    canaries = Canaries()
+    try:
+        for cell, count in grid.blocks(every):
+            _block(cell, count, results[cell], troubles, canaries, dice)
+    finally:
+        canaries.close()
+    return list(results.items()), troubles
+
+
+def _block(cell, count, found: list[dict], troubles: list[str], canaries: Canaries, dice: random.Random) -> None:
+    began = time.monotonic()
+    moves = len(SYSTEMS[cell.system].moves()) + 1 if cell.kind == grid.PLANNED else 1
+    left = count
+    for _ in range(TRIES):
+        played: list[dict] = []
+        try:
+            with staged(SYSTEMS[cell.system], cell.setting, canaries) as stage:
+                for each in trial.play(stage, cell, left, dice):
+                    played.append(each)
+                    found.append(each)
+        except (OSError, TimeoutError) as error:
+            troubles.append(f"{cell.name}: {error}")
+            print(f"*** {troubles[-1]}", file=sys.stderr)
+            left -= len(played) // moves
+            if left > 0:
+                continue
+        break
+    print(f"{cell.name}: {count} trials in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+
+def write(path: Path, results, judged, about: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pictures = picture.draw(results, path)
+    record = json.dumps(report.record(results, judged, about), indent=1, ensure_ascii=False)
+    path.write_text(f"{record}\n", encoding="utf-8")
+    page = path.with_suffix(".md")
+    page.write_text(report.markdown(results, judged, about, pictures=pictures), encoding="utf-8")
+    print(f"written: {path}, {page.name}, {', '.join(pictures) or 'no picture: matplotlib is not installed'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
