@@ -23,6 +23,8 @@ from typing import NamedTuple, Protocol
 MILLISECOND = 1_000_000
 # what was sent before the failure has arrived by then
 UNDER_WAY_NS = 20 * MILLISECOND
+# for a probe on an Ethernet
+LATE_NS = 10 * MILLISECOND
 
 
 class Answered(Protocol):
@@ -98,13 +100,14 @@ def planned(
     *, told_ns: int, until_ns: int, probes: Sequence[Answered], survivor: str
 ) -> dict[str, float | None]:
     """A move or a stop that was asked for at `told_ns`. probes: those that were sent between the two instants, and had
-    time to be answered. gap: the longest time between two answers; service: from the request to the first answer of who
-    holds afterwards."""
+    time to be answered. lost: not answered within LATE_NS. A router that holds the address no more may forward what is
+    still sent to it, and keep it until somebody does hold it: such an answer is of no use to the client either. gap:
+    the longest time between two answers; service: from the request to the first answer of who holds afterwards."""
     sent = [each for each in probes if told_ns <= each.sent_ns < until_ns]
     arrivals = sorted(each.arrived_ns for each in sent if each.arrived_ns)
     gap_ns = max((after - before for before, after in itertools.pairwise([told_ns, *arrivals])), default=None)
     return {
-        "lost": float(sum(not each.arrived_ns for each in sent)),
+        "lost": float(sum(not 0 < each.arrived_ns <= each.sent_ns + LATE_NS for each in sent)),
         "gap_ms": ms(0, gap_ns),
         "service_ms": ms(told_ns, first_answer(sent, told_ns, survivor)),
     }

@@ -61,7 +61,8 @@ def power_failure(stage: Stage, cell: Cell, dice: random.Random) -> dict:
     mine = [each for each in seen if each.card == plug]
     probes = stage.probe.track.between(failed_ns - SECOND, until_ns)
     heard = [each.at_ns for each in mine if each.out and each.kind in (HEARTBEAT, ADVERTISEMENT)]
-    for line in stage.lines[survivor : survivor + 1]:
+    # with both, the copy on the line comes later than the other, and is no sign of life of its own
+    for line in stage.lines[survivor : survivor + 1] if cell.setting.media == ("serial",) else ():
         heard += line.whole(begin_ns, failed_ns + 10 * MILLISECOND)
     dead_ns = stage.system.dead_ns(stage, survivor, failed_ns)
     announced = [each for each in mine if not each.out and each.kind in (ANNOUNCEMENT, NEIGHBOUR)]

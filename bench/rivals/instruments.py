@@ -27,7 +27,8 @@ from heartbeat.demo.track import CAPACITY, Track
 PROBE_NS = 500_000
 # a line's octets; a log's lines
 GROWTH_NS, LOG_NS = 250_000, 1_000_000
-HEARTBEAT, ADVERTISEMENT, ANNOUNCEMENT, NEIGHBOUR = 1, 2, 3, 4
+# a heartbeat is a status; what else the original's protocol says is a message
+HEARTBEAT, ADVERTISEMENT, ANNOUNCEMENT, NEIGHBOUR, MESSAGE = 1, 2, 3, 4, 5
 # what a stall of the machine has held up comes late behind it
 CANARY_NS, NEAR_NS = 5_000_000, 100_000_000
 

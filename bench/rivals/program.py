@@ -49,7 +49,7 @@ SOURCE = r"""
 #include <unistd.h>
 
 enum { CAPACITY = 1 << 20, HEADER = 64, BUFFER = 1 << 22, PORT = 694, VRRP = 112 };
-enum { HEARTBEAT = 1, ADVERTISEMENT = 2, ANNOUNCEMENT = 3, NEIGHBOUR = 4 };
+enum { HEARTBEAT = 1, ADVERTISEMENT = 2, ANNOUNCEMENT = 3, NEIGHBOUR = 4, MESSAGE = 5 };
 
 struct probe { uint64_t sent, arrived; uint8_t mac[6], padding[2]; };
 struct passed { uint64_t at; uint32_t card; uint8_t out, kind, mac[6]; uint8_t address[4]; uint32_t extra, padding; };
@@ -201,7 +201,7 @@ static void tap(int fd)
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 3),
         BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 36), /* no IP options in what is measured here */
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PORT, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, 128),
+        BPF_STMT(BPF_RET | BPF_K, 250),
         BPF_STMT(BPF_RET | BPF_K, 0),
     };
     struct sock_fprog program = { sizeof code / sizeof *code, code };
@@ -221,7 +221,7 @@ static void tap(int fd)
             uint64_t number = COUNT(t);
             struct passed one = { .at = at, .card = from.sll_ifindex, .out = from.sll_pkttype == PACKET_OUTGOING };
             int type = data[12] << 8 | data[13];
-            if (size < 34 || number == CAPACITY) continue;
+            if (size < 42 || number == CAPACITY) continue;
             memcpy(one.mac, data + 6, 6);
             if (type == ETH_P_ARP) {
                 /* who tells of itself: sender's and target's address are one */
@@ -234,7 +234,8 @@ static void tap(int fd)
                 one.kind = NEIGHBOUR;
                 memcpy(one.address, data + 74, 4); /* the last four octets of the target */
             } else {
-                one.kind = data[23] == VRRP ? ADVERTISEMENT : HEARTBEAT;
+                one.kind = data[23] == VRRP ? ADVERTISEMENT
+                         : memmem(data + 42, size - 42, "t=status", 8) ? HEARTBEAT : MESSAGE;
                 memcpy(one.address, data + 26, 4);
                 if (one.kind == ADVERTISEMENT) one.extra = data[36]; /* the priority */
             }

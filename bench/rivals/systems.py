@@ -72,7 +72,7 @@ class Setting:
         return [*more, ADDRESS]
 
     def virtual_6(self) -> list[str]:
-        return [f"fd00::1:{number:x}" for number in range(1, self.version_6 + 1)]
+        return [f"fd00:0:0:0:0:0:1:{number:x}" for number in range(1, self.version_6 + 1)]
 
 
 class System:

@@ -79,9 +79,9 @@ def test_a_planned_move():
     probes = [Probe(at * MS, at * MS + 100_000, VICTIM) for at in range(1000, 1020)]
     probes += [Probe(at * MS) for at in range(1020, 1023)]
     probes += [Probe(at * MS, at * MS + 100_000, SURVIVOR) for at in range(1023, 1040)]
-    probes += [Probe(2000 * MS)]
+    probes += [Probe(1040 * MS, 1050 * MS, SURVIVOR), Probe(1041 * MS, 1052 * MS, SURVIVOR), Probe(2000 * MS)]
     found = figures.planned(told_ns=1000 * MS, until_ns=1500 * MS, probes=probes, survivor=SURVIVOR)
-    assert found == {"lost": 3.0, "gap_ms": 4.0, "service_ms": 23.1}
+    assert found == {"lost": 4.0, "gap_ms": 10.9, "service_ms": 23.1}
 
 
 def test_the_longest_gap():
