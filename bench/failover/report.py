@@ -80,9 +80,9 @@ def verdict_lines(judged: Iterable[Judged]) -> str:
 def markdown(results: Results, judged: Iterable[Judged], about: dict, *, pictures: Sequence[str] = ()) -> str:
     """One section of a page: every figure stands under the command that made it."""
     lines = ["## Fail-over, side by side", "", *said(about), ""]
-    lines += _page_table(("demanded", "found", "limit", ""), verdicts(judged))
+    lines += page_table(("demanded", "found", "limit", ""), verdicts(judged))
     lines += ["", *(f"![{each}](results/{each})" for each in pictures), ""]
-    lines += _page_table(("system", *HEAD[1:]), rows(results))
+    lines += page_table(("system", *HEAD[1:]), rows(results))
     return "\n".join([*lines, "", LEGEND])
 
 
@@ -94,18 +94,22 @@ def said(about: dict) -> list[str]:
     return lines
 
 
-def _page_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
+def page_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(line)} |" for line in lines)]
 
 
 def record(results: Results, judged: Iterable[Judged], about: dict) -> dict:
     return {
         **about,
-        "bars": [{"bar": each.text, "value": each.value, "limit": each.limit, "verdict": each.verdict,
-                  "note": each.note} for each in judged],
+        "bars": judged_bars(judged),
         "cells": [{**described(cell), "summaries": summaries(trials), "trials": list(trials)}
                   for cell, trials in results],
     }  # fmt: skip
+
+
+def judged_bars(judged: Iterable[Judged]) -> list[dict]:
+    return [{"bar": each.text, "value": each.value, "limit": each.limit, "verdict": each.verdict, "note": each.note}
+            for each in judged]  # fmt: skip
 
 
 def described(cell: Cell) -> dict:

@@ -115,10 +115,6 @@ class Probe:
         last = (self.track[number] for number in range(count - 1, max(count - 20, 0) - 1, -1))
         return next((probe.mac for probe in last if probe.arrived_ns), "")
 
-    @property
-    def worn(self) -> bool:
-        return len(self.track) > CAPACITY * 3 // 4
-
     def close(self) -> None:
         if self._machine.on:
             self._machine.kill(self._process, 9)
@@ -139,10 +135,6 @@ class Tap:
             Passed(at_ns, card, out, kind, mac.hex(":"), ".".join(map(str, address)), extra)
             for at_ns, card, out, kind, mac, address, extra, _ in self._seen.between(since_ns, until_ns)
         ]
-
-    @property
-    def worn(self) -> bool:
-        return len(self._seen) > CAPACITY * 3 // 4
 
     def close(self) -> None:
         _end(self._process)

@@ -32,9 +32,12 @@ PATIENCE_S = 40.0
 
 
 class Stage:
-    """nodes[0] is julius, nodes[1] caesar; switched off at first."""
+    """nodes[0] is julius, nodes[1] caesar; switched off at first. client: with the client and its probe, and a tap;
+    without, who holds is what the kernels say."""
 
-    def __init__(self, world: World, system: System, setting: Setting, canaries: Canaries) -> None:
+    def __init__(
+        self, world: World, system: System, setting: Setting, canaries: Canaries | None, *, client: bool = True
+    ) -> None:
         self.world = world
         self.system = system
         self.setting = setting
@@ -43,13 +46,15 @@ class Stage:
         self.cable = world.cable(setting.baud) if "serial" in setting.media else None
         self.nodes = [self._router(number) for number in range(2)]
         self.macs = [node.interfaces[0].mac for node in self.nodes]
-        card = Interface("eth0", f"net{JULIUS_AND_CAESAR.lan}", "10.0.0.10/24", "02:00:0a:00:00:0a")
-        self.client = world.machine("client", [card])
         self._closing = contextlib.ExitStack()
+        self.probe: Probe | None = None
         try:
-            world.power_on(self.client)
-            self.tap = self._instrument(Tap(world))
-            self.probe = self._instrument(Probe(self.client, ADDRESS))
+            if client:
+                card = Interface("eth0", f"net{JULIUS_AND_CAESAR.lan}", "10.0.0.10/24", "02:00:0a:00:00:0a")
+                machine = world.machine("client", [card])
+                world.power_on(machine)
+                self.tap = self._instrument(Tap(world))
+                self.probe = self._instrument(Probe(machine, ADDRESS))
             self._said = [[self._instrument(Growth(path)) for path in self._logs(node)] for node in self.nodes]
             # of the end that the other's octets come from
             self.lines = [self._instrument(Line(self.cable, 1 - node)) for node in range(2)] if self.cable else []
@@ -97,7 +102,7 @@ class Stage:
     def settled(self) -> int | None:
         """Who holds, where all is well."""
         holders = self.holders()
-        if len(holders) != 1 or self.probe.answering() != self.macs[holders[0]]:
+        if len(holders) != 1 or (self.probe is not None and self.probe.answering() != self.macs[holders[0]]):
             return None
         return holders[0] if self.system.ready(self) else None
 
@@ -106,6 +111,11 @@ class Stage:
     def up(self) -> int:
         """Both run, ready, one holds and answers. What a failure or a stop has left is started again. Who holds.
         TimeoutError."""
+        self.start()
+        return self.settle(now_ns() + round(self.system.boot_s * SECOND))
+
+    def start(self) -> None:
+        """What doesn't run, and wait for nothing."""
         missing = [number for number, node in enumerate(self.nodes) if not node.on or not node.running]
         for number in missing:
             if not self.nodes[number].on:
@@ -114,22 +124,21 @@ class Stage:
             self.nodes[number]._bury()
             self.started_ns[number] = now_ns()
             self.nodes[number].start_daemon()
-        found: list[int] = []
-        end_ns = now_ns() + round(self.system.boot_s * SECOND)
-        well_since_ns = 0
+
+    def settle(self, end_ns: int) -> int:
+        """Until all has been well for QUIET_S. Who holds. TimeoutError."""
+        before: int | None = None
+        since_ns = 0
         while True:
             holder = self.settled()
             now = now_ns()
-            if holder is None or (found and found[-1] != holder):
-                well_since_ns = 0
-            elif not well_since_ns:
-                well_since_ns = now
-            elif now - well_since_ns > QUIET_S * SECOND:
+            if holder is None or holder != before:
+                since_ns = now
+            elif now - since_ns > QUIET_S * SECOND:
                 return holder
-            found = [] if holder is None else [holder]
+            before = holder
             if now > end_ns:
-                name = f"{self.system.name}, {self.setting.name}"
-                raise TimeoutError(f"{name}: not ready within {self.system.boot_s:.0f} s")
+                raise TimeoutError(f"{self.system.name}, {self.setting.name}: not ready in time")
             time.sleep(LOOK_S)
 
     def fail(self, node: int) -> int:
@@ -158,10 +167,6 @@ class Stage:
                 raise TimeoutError(f"{self.system.name}, {self.setting.name}: {NODES[node]} has not taken over within "
                                    f"{patience_s:.0f} s")  # fmt: skip
             time.sleep(0.01)
-
-    @property
-    def worn(self) -> bool:
-        return self.probe.worn or self.tap.worn
 
     def log(self, node: int, characters: int = 1500) -> str:
         return "".join(path.read_text(errors="replace")[-characters:] for path in self._logs(self.nodes[node]))

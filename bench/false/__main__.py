@@ -1,0 +1,167 @@
+"""python -m bench.false [--minutes M] [--quick] [--json FILE]
+
+Take-overs that nothing called for, of all pairs at the same time. Writes `bench/results/false.json` and `.md`. Exit
+code 1 where a bar is missed, could not be judged, or the run is void.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench.failover import bars
+from bench.failover import report as page
+from bench.false import count, report
+from bench.false.count import Count
+from bench.rivals import ROOT, instruments
+from bench.rivals.instruments import Canaries
+from bench.rivals.stage import Stage
+from bench.rivals.systems import ADDRESS, NODES, SYSTEMS, Setting
+from heartbeat.demo.clock import SECOND, now_ns
+from heartbeat.demo.world import World
+
+RESULT = ROOT / "bench" / "results" / "false.json"
+QUICK_MINUTES, IDLE_PART = 0.5, 0.2
+# for all pairs to be ready, and after that; who is looked at last must have time to show it
+BOOT_S, CALM_S = 40.0, 3.0
+LAST_LOOK_NS = 3 * SECOND
+NORMAL, FAST = Setting(100, 500), Setting(10, 30)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """label: as the table says."""
+
+    label: str
+    system: str
+    setting: Setting
+
+    @property
+    def times(self) -> str:
+        return "advbase 1 s" if self.system == "ucarp" else self.setting.name
+
+
+PAIRS = (
+    *(Pair("ours", "ours", each) for each in (NORMAL, FAST)),
+    *(Pair("ours ordinary", "ours", replace(each, realtime=False)) for each in (NORMAL, FAST)),
+    *(Pair(name, name, each) for name in ("keepalived", "keepalived ordinary") for each in (NORMAL, FAST)),
+    # at 10/30 ms it takes half a processor, which all the others would miss
+    Pair("heartbeat", "heartbeat", NORMAL),
+    Pair("ucarp", "ucarp", NORMAL),
+)
+
+
+def main() -> int:
+    options = arguments()
+    began = time.time()
+    names = list(dict.fromkeys(each.system for each in PAIRS))
+    unavailable = {name: reason for name in names if (reason := SYSTEMS[name].obstacle())}
+    for name, reason in unavailable.items():
+        print(f"*** NOT JUDGED: {name} cannot be had here: {reason}", file=sys.stderr)
+    minutes = QUICK_MINUTES if options.quick else options.minutes
+    began_ns = now_ns()
+    counts, stalls = run([each for each in PAIRS if each.system not in unavailable], minutes)
+    judged = count.judge(counts)
+    told = report.said(counts, stalls, began_ns)
+    print(report.table(counts), *told, "", page.verdict_lines(judged), sep="\n")
+    about = {
+        "command": " ".join(["sh scripts/bench false", *sys.argv[1:]]),
+        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
+        "seconds": round(time.time() - began),
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors, Linux {platform.release()}",
+        "versions": {name: SYSTEMS[name].version() for name in names if name not in unavailable},
+        "unavailable": unavailable,
+    }
+    path = options.json or RESULT
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = report.record(counts, judged, stalls, began_ns, about)
+    path.write_text(f"{json.dumps(made, indent=1, ensure_ascii=False)}\n", encoding="utf-8")
+    path.with_suffix(".md").write_text(report.markdown(counts, judged, told, about), encoding="utf-8")
+    print(f"written: {path}, {path.with_suffix('.md').name}")
+    return 1 if count.void(counts) or bars.missed(judged) else 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.false", description=__doc__.partition("\n\n")[2])
+    parser.add_argument("--minutes", type=float, default=float(count.MINUTES), metavar="M", help="under the hogs")
+    parser.add_argument("--quick", action="store_true", help="half a minute")
+    parser.add_argument("--json", type=Path, metavar="FILE", help=f"instead of {RESULT.relative_to(ROOT)}")
+    return parser.parse_args()
+
+
+def run(pairs: Sequence[Pair], minutes: float) -> tuple[list[Count], list[instruments.Stall]]:
+    """(a count for each pair and load, the canaries' delays while they were counted)."""
+    counts: list[Count] = []
+    stalls: list[instruments.Stall] = []
+    with contextlib.ExitStack() as closing:
+        canaries = Canaries()
+        closing.callback(canaries.close)
+        stages = [(pair, _stage(pair, closing)) for pair in pairs]
+        for load, seconds in ((count.IDLE, minutes * IDLE_PART * 60), (count.HOGS, minutes * 60)):
+            troubles = _up(stages)
+            found, delays = _phase(stages, load, seconds, canaries)
+            for each, pair in zip(found, pairs, strict=True):
+                each.trouble = troubles[pair] or each.trouble
+            counts += found
+            stalls += delays
+    return counts, stalls
+
+
+def _up(stages: Sequence[tuple[Pair, Stage]]) -> dict[Pair, str]:
+    """All at the same time, the slowest first; one that isn't ready in time goes on as it is. What is wrong with each."""
+    for _, stage in sorted(stages, key=lambda each: -each[1].system.boot_s):
+        stage.start()
+    troubles = {}
+    end_ns = now_ns() + round(BOOT_S * SECOND)
+    for pair, stage in stages:
+        try:
+            stage.settle(max(end_ns, now_ns() + LAST_LOOK_NS))
+            troubles[pair] = ""
+        except TimeoutError as error:
+            troubles[pair] = f"before: {error}"
+            print(f"*** {pair.label}: {error}", file=sys.stderr)
+    time.sleep(CALM_S)
+    return troubles
+
+
+def _stage(pair: Pair, closing: contextlib.ExitStack) -> Stage:
+    world = closing.enter_context(World())
+    stage = Stage(world, SYSTEMS[pair.system], pair.setting, None, client=False)
+    closing.callback(stage.close)
+    return stage
+
+
+def _phase(
+    stages: Sequence[tuple[Pair, Stage]], load: str, seconds: float, canaries: Canaries
+) -> tuple[list[Count], list[instruments.Stall]]:
+    holders = [[NODES[number] for number in stage.holders()] for _, stage in stages]
+    folder = stages[0][1].world.folder
+    begin_ns = now_ns()
+    with instruments.load(load, folder):
+        time.sleep(seconds)
+    until_ns = now_ns()
+    stalls = canaries.stalls(begin_ns - instruments.NEAR_NS, until_ns)
+    found = []
+    for (pair, stage), had in zip(stages, holders, strict=True):
+        changes = [(each.at_ns, each.machine, each.added) for each in stage.world.observer.since(begin_ns)
+                   if each.address == ADDRESS and each.at_ns <= until_ns]  # fmt: skip
+        kept, aside = count.sort(count.takeovers(changes, had), stalls)
+        made = Count(pair.label, pair.times, load, (until_ns - begin_ns) / 1e9, kept, aside)
+        if not stage.nodes[0].running or not stage.nodes[1].running:
+            made.trouble = "a daemon has ended"
+        elif len(stage.holders()) != 1:
+            made.trouble = f"{len(stage.holders())} hold at the end"
+        found.append(made)
+    return found, stalls
+
+
+if __name__ == "__main__":
+    sys.exit(main())
