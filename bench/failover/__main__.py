@@ -1,8 +1,8 @@
 """python -m bench.failover [--quick] [--system NAME]… [--setting KEEPALIVE/DEADTIME]… [--trials N] [--json FILE]
 
-The whole grid, the verdict on each bar, `bench/results/failover.json`, a page `bench/results/failover.md` and pictures
-beside it. Exit code 1 where a bar is missed or could not be judged. Where systems or settings are named, those cells
-alone are played, and files are written only with --json.
+The whole grid, the verdict on each bar, `bench/results/failover.json`, a picture beside it, and a section of
+bench/RESULTS.md. Exit code 1 where a bar is missed or could not be judged. Where systems or settings are named, those
+cells alone are played, and files are written only with --json.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from bench.failover import bars, grid, picture, report, trial
-from bench.rivals import ROOT
+from bench.rivals import ROOT, page
 from bench.rivals.instruments import Canaries
 from bench.rivals.stage import staged
 from bench.rivals.systems import SYSTEMS
@@ -26,6 +26,8 @@ from bench.rivals.systems import SYSTEMS
 RESULT = ROOT / "bench" / "results" / "failover.json"
 # a block whose daemons did not do what they must is tried once more
 TRIES = 2
+# the last block may begin so late: all of it is to take an hour, or five minutes
+WHOLE_S, QUICK_S = 57 * 60.0, 4.5 * 60
 
 
 def main() -> int:
@@ -41,10 +43,11 @@ def main() -> int:
     unavailable = {name: reason for name in names if (reason := SYSTEMS[name].obstacle())}
     for name, reason in unavailable.items():
         print(f"*** NOT JUDGED: {name} cannot be had here: {reason}", file=sys.stderr)
-    results, troubles = play([cell for cell in every if cell.system not in unavailable], options.seed)
+    end_s = time.monotonic() + (QUICK_S if options.quick else WHOLE_S)
+    results, troubles = play([cell for cell in every if cell.system not in unavailable], options.seed, end_s)
     judged = bars.judge(results)
-    if options.system or options.setting:
-        judged = [each for each in judged if each.value is not None]
+    some = bool(options.system or options.setting)
+    judged = [each for each in judged if each.value is not None or not (some or each.limit is None)]
     print(report.table(results))
     print()
     print(report.verdict_lines(judged))
@@ -59,7 +62,7 @@ def main() -> int:
         "unavailable": unavailable,
         "troubles": troubles,
     }
-    path = options.json or (None if options.system or options.setting else RESULT)
+    path = options.json or (None if some else RESULT)
     if path is not None:
         write(path, results, judged, about)
     return 1 if bars.missed(judged) else 0
@@ -76,14 +79,19 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def play(every: list[grid.Cell], seed: int) -> tuple[list[tuple[grid.Cell, list[dict]]], list[str]]:
-    """All blocks, in turn: (results, what went wrong)."""
+def play(every: list[grid.Cell], seed: int, end_s: float) -> tuple[list[tuple[grid.Cell, list[dict]]], list[str]]:
+    """All blocks, in turn: (results, what went wrong). end_s: what has not begun by then, by the monotonic clock, is
+    not played any more, and that is said."""
     dice = random.Random(seed)
     results: dict[grid.Cell, list[dict]] = {cell: [] for cell in every}
     troubles: list[str] = []
     canaries = Canaries()
     try:
         for cell, count in grid.blocks(every):
+            if time.monotonic() > end_s:
+                troubles.append(f"{cell.name}: {count} trials not played, the time is up")
+                print(f"*** {troubles[-1]}", file=sys.stderr)
+                continue
             _block(cell, count, results[cell], troubles, canaries, dice)
     finally:
         canaries.close()
@@ -116,9 +124,12 @@ def write(path: Path, results, judged, about: dict) -> None:
     pictures = picture.draw(results, path)
     record = json.dumps(report.record(results, judged, about), indent=1, ensure_ascii=False)
     path.write_text(f"{record}\n", encoding="utf-8")
-    page = path.with_suffix(".md")
-    page.write_text(report.markdown(results, judged, about, pictures=pictures), encoding="utf-8")
-    print(f"written: {path}, {page.name}, {', '.join(pictures) or 'no picture: matplotlib is not installed'}")
+    if path == RESULT:
+        links = [f"{path.parent.name}/{each}" for each in pictures]
+        page.write("failover", report.markdown(results, judged, about, pictures=links))
+    else:
+        path.with_suffix(".md").write_text(report.markdown(results, judged, about, pictures=pictures), encoding="utf-8")
+    print(f"written: {path}, its page, {', '.join(pictures) or 'and no picture: matplotlib is not installed'}")
 
 
 if __name__ == "__main__":

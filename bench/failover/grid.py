@@ -81,11 +81,11 @@ def _whole() -> list[Cell]:
 
 def _quick() -> list[Cell]:
     found = [Cell("all idle", each, n=3) for each in (OURS, HEARTBEAT, KEEPALIVED, UCARP)]
-    found += [Cell("all 16 hogs", each, load=HOGS, n=3) for each in (OURS, HEARTBEAT)]
+    found += [Cell("all 16 hogs", each, load=HOGS, n=2) for each in (OURS, HEARTBEAT)]
     for load in (IDLE, HOGS):
         found += [Cell(f"fast {load}", each, FAST, load, n=3) for each in (OURS, KEEPALIVED, HIGHEST)]
-    found += [Cell("planned", each, kind=PLANNED, n=3) for each in (OURS, HEARTBEAT)]
-    found += [Cell("many", OURS, _many()[0], kind=MANY, n=2)]
+    found += [Cell("planned", OURS, kind=PLANNED, n=3), Cell("planned", HEARTBEAT, kind=PLANNED, n=2)]
+    found += [Cell("many", OURS, _many()[0], kind=MANY, n=1)]
     return found
 
 

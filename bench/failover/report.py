@@ -78,10 +78,10 @@ def verdict_lines(judged: Iterable[Judged]) -> str:
 
 
 def markdown(results: Results, judged: Iterable[Judged], about: dict, *, pictures: Sequence[str] = ()) -> str:
-    """One section of a page: every figure stands under the command that made it."""
+    """One section of a page: every figure stands under the command that made it. pictures: as links."""
     lines = ["## Fail-over, side by side", "", *said(about), ""]
     lines += page_table(("demanded", "found", "limit", ""), verdicts(judged))
-    lines += ["", *(f"![{each}](results/{each})" for each in pictures), ""]
+    lines += ["", *(f"![cumulative distribution of the outage]({each})" for each in pictures), ""]
     lines += page_table(("system", *HEAD[1:]), rows(results))
     return "\n".join([*lines, "", LEGEND])
 

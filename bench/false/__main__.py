@@ -1,7 +1,7 @@
 """python -m bench.false [--minutes M] [--quick] [--json FILE]
 
-Take-overs that nothing called for, of all pairs at the same time. Writes `bench/results/false.json` and `.md`. Exit
-code 1 where a bar is missed, could not be judged, or the run is void.
+Take-overs that nothing called for, of all pairs at the same time. Writes `bench/results/false.json` and a section
+of bench/RESULTS.md. Exit code 1 where a bar is missed, could not be judged, or the run is void.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.failover import bars
-from bench.failover import report as page
+from bench.failover import report as tables
 from bench.false import count, report
 from bench.false.count import Count
-from bench.rivals import ROOT, instruments
+from bench.rivals import ROOT, instruments, page
 from bench.rivals.instruments import Canaries
 from bench.rivals.stage import Stage
 from bench.rivals.systems import ADDRESS, NODES, SYSTEMS, Setting
@@ -68,10 +68,10 @@ def main() -> int:
         print(f"*** NOT JUDGED: {name} cannot be had here: {reason}", file=sys.stderr)
     minutes = QUICK_MINUTES if options.quick else options.minutes
     began_ns = now_ns()
-    counts, stalls = run([each for each in PAIRS if each.system not in unavailable], minutes)
+    counts, stalls, troubles = run([each for each in PAIRS if each.system not in unavailable], minutes)
     judged = count.judge(counts)
     told = report.said(counts, stalls, began_ns)
-    print(report.table(counts), *told, "", page.verdict_lines(judged), sep="\n")
+    print(report.table(counts), *told, "", tables.verdict_lines(judged), sep="\n")
     about = {
         "command": " ".join(["sh scripts/bench false", *sys.argv[1:]]),
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
@@ -79,13 +79,18 @@ def main() -> int:
         "machine": f"{platform.machine()}, {os.cpu_count()} processors, Linux {platform.release()}",
         "versions": {name: SYSTEMS[name].version() for name in names if name not in unavailable},
         "unavailable": unavailable,
+        "troubles": troubles,
     }
     path = options.json or RESULT
     path.parent.mkdir(parents=True, exist_ok=True)
     made = report.record(counts, judged, stalls, began_ns, about)
     path.write_text(f"{json.dumps(made, indent=1, ensure_ascii=False)}\n", encoding="utf-8")
-    path.with_suffix(".md").write_text(report.markdown(counts, judged, told, about), encoding="utf-8")
-    print(f"written: {path}, {path.with_suffix('.md').name}")
+    section = report.markdown(counts, judged, told, about)
+    if path == RESULT:
+        page.write("false", section)
+    else:
+        path.with_suffix(".md").write_text(section, encoding="utf-8")
+    print(f"written: {path}, its page")
     return 1 if count.void(counts) or bars.missed(judged) else 0
 
 
@@ -97,37 +102,35 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run(pairs: Sequence[Pair], minutes: float) -> tuple[list[Count], list[instruments.Stall]]:
-    """(a count for each pair and load, the canaries' delays while they were counted)."""
+def run(pairs: Sequence[Pair], minutes: float) -> tuple[list[Count], list[instruments.Stall], list[str]]:
+    """(a count for each pair and load, the canaries' delays while they were counted, what was wrong before)."""
     counts: list[Count] = []
+    troubles: list[str] = []
     stalls: list[instruments.Stall] = []
     with contextlib.ExitStack() as closing:
         canaries = Canaries()
         closing.callback(canaries.close)
         stages = [(pair, _stage(pair, closing)) for pair in pairs]
         for load, seconds in ((count.IDLE, minutes * IDLE_PART * 60), (count.HOGS, minutes * 60)):
-            troubles = _up(stages)
+            troubles += [f"before {load}: {each}" for each in _up(stages)]
             found, delays = _phase(stages, load, seconds, canaries)
-            for each, pair in zip(found, pairs, strict=True):
-                each.trouble = troubles[pair] or each.trouble
             counts += found
             stalls += delays
-    return counts, stalls
+    return counts, stalls, troubles
 
 
-def _up(stages: Sequence[tuple[Pair, Stage]]) -> dict[Pair, str]:
-    """All at the same time, the slowest first; one that isn't ready in time goes on as it is. What is wrong with each."""
+def _up(stages: Sequence[tuple[Pair, Stage]]) -> list[str]:
+    """All at the same time, the slowest first; one that isn't ready in time goes on as it is. What is wrong."""
     for _, stage in sorted(stages, key=lambda each: -each[1].system.boot_s):
         stage.start()
-    troubles = {}
+    troubles = []
     end_ns = now_ns() + round(BOOT_S * SECOND)
     for pair, stage in stages:
         try:
             stage.settle(max(end_ns, now_ns() + LAST_LOOK_NS))
-            troubles[pair] = ""
         except TimeoutError as error:
-            troubles[pair] = f"before: {error}"
-            print(f"*** {pair.label}: {error}", file=sys.stderr)
+            troubles.append(f"{pair.label}: {error}")
+            print(f"*** {troubles[-1]}", file=sys.stderr)
     time.sleep(CALM_S)
     return troubles
 
@@ -155,7 +158,9 @@ def _phase(
                    if each.address == ADDRESS and each.at_ns <= until_ns]  # fmt: skip
         kept, aside = count.sort(count.takeovers(changes, had), stalls)
         made = Count(pair.label, pair.times, load, (until_ns - begin_ns) / 1e9, kept, aside)
-        if not stage.nodes[0].running or not stage.nodes[1].running:
+        if len(had) != 1:
+            made.trouble = f"{len(had)} held at the beginning"
+        elif not stage.nodes[0].running or not stage.nodes[1].running:
             made.trouble = "a daemon has ended"
         elif len(stage.holders()) != 1:
             made.trouble = f"{len(stage.holders())} hold at the end"

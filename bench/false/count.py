@@ -26,7 +26,7 @@ class Event:
 
 @dataclass
 class Count:
-    """Of one pair in one phase. trouble: what was wrong with the pair before or after."""
+    """Of one pair in one phase. trouble: what makes it worthless."""
 
     system: str
     times: str

@@ -163,7 +163,7 @@ class Ours(System):
 class Original(System):
     name = "heartbeat"
     package = "heartbeat"
-    boot_s = 90.0
+    boot_s = 60.0
     _DEAD = re.compile(r"node \S+: is dead")
 
     def program(self, setting: Setting, node: int) -> Program:

@@ -6,13 +6,15 @@ from typing import NamedTuple
 
 import pytest
 
-from bench.failover import bars, figures, grid, report
+from bench.failover import bars, figures, grid, picture, report
 from bench.failover.grid import Cell
 from bench.rivals import instruments, systems
+from bench.rivals import page as rivals_page
 from bench.rivals.instruments import Stall
 from bench.rivals.systems import SYSTEMS, Setting
 
 MS = 1_000_000
+COMPARED = ("ours", "heartbeat", "keepalived", "ucarp")
 VICTIM, SURVIVOR = "02:00:0a:00:00:02", "02:00:0a:00:00:03"
 
 
@@ -219,7 +221,7 @@ def results(**changed):
         ("heartbeat", grid.NORMAL, grid.HOGS): [power(1100.0)] * 3,
     }
     made |= changed.get("more", {})
-    return [(Cell("g", system, setting, load), found) for (system, setting, load), found in made.items()]
+    return [(Cell(f"all {load}", system, setting, load), found) for (system, setting, load), found in made.items()]
 
 
 def verdicts(found):
@@ -285,15 +287,40 @@ def test_a_thousand_addresses():
 # ---- reports
 
 
+def test_a_panel_has_who_was_compared():
+    every = [(cell, [power(30.0)]) for cell in grid.cells()]
+    fast = picture.curves(every, grid.FAST, grid.HOGS)
+    assert [name for name, _ in fast] == ["ours", "keepalived", "keepalived 254", "keepalived ordinary"]
+    assert set(COMPARED) == {name for name, _ in picture.curves(every, grid.NORMAL, grid.IDLE)}
+    for setting, load in picture.PANELS:
+        assert {name for name, _ in picture.curves(every, setting, load)} <= set(picture.COLOURS)
+
+
+def test_the_picture_is_drawn_where_it_can_be(tmp_path):
+    pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+    (name,) = picture.draw(results(), tmp_path / "failover.json")
+    assert "ours" in (tmp_path / name).read_text(encoding="utf-8")
+
+
+def test_a_section_of_the_page_is_made_anew_and_the_rest_stays():
+    page = rivals_page.put("", "failover", "old\n")
+    page = rivals_page.put(page + "by hand\n", "false", "other \\1")
+    page = rivals_page.put(page, "failover", "new")
+    assert page == (
+        "# Results\n\n<!-- failover -->\nnew\n<!-- end of failover -->\nby hand\n\n"
+        "<!-- false -->\nother \\1\n<!-- end of false -->\n"
+    )
+
+
 def test_the_reports_tell_the_same():
     found = results()
     judged = bars.judge(found)
     about = {"command": "sh scripts/bench failover", "when": "then", "seconds": 1, "machine": "this", "troubles": ["x"],
              "versions": {"ours": "4"}, "unavailable": {"ucarp": "apt has none"}}  # fmt: skip
-    page = report.markdown(found, judged, about, pictures=["failover-outage.svg"])
+    page = report.markdown(found, judged, about, pictures=["results/failover-outage.svg"])
     assert "`sh scripts/bench failover`" in page
     assert "**Not judged: ucarp: apt has none.**" in page
-    assert "![failover-outage.svg](results/failover-outage.svg)" in page
+    assert "![cumulative distribution of the outage](results/failover-outage.svg)" in page
     assert "| heartbeat | 100/500 ms ucast idle | outage | 3 | 800 | 800 | 800 | 800 | 0 |" in page
     assert "heartbeat" in report.table(found)
     record = report.record(found, judged, about)
