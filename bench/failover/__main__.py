@@ -20,7 +20,7 @@ from pathlib import Path
 from bench.failover import bars, grid, picture, report, trial
 from bench.rivals import ROOT, page
 from bench.rivals.instruments import Canaries
-from bench.rivals.stage import staged
+from bench.rivals.stage import end_whole, staged
 from bench.rivals.systems import SYSTEMS
 
 RESULT = ROOT / "bench" / "results" / "failover.json"
@@ -32,6 +32,7 @@ WHOLE_S, QUICK_S = 57 * 60.0, 4.5 * 60
 
 def main() -> int:
     options = arguments()
+    end_whole()
     every = grid.chosen(grid.cells(quick=options.quick), options.system, options.setting)
     if options.trials:
         every = [dataclasses.replace(cell, n=options.trials) for cell in every]

@@ -23,7 +23,7 @@ from bench.false import count, report
 from bench.false.count import Count
 from bench.rivals import ROOT, instruments, page
 from bench.rivals.instruments import Canaries
-from bench.rivals.stage import Stage
+from bench.rivals.stage import Stage, end_whole
 from bench.rivals.systems import ADDRESS, NODES, SYSTEMS, Setting
 from heartbeat.demo.clock import SECOND, now_ns
 from heartbeat.demo.world import World
@@ -61,6 +61,7 @@ PAIRS = (
 
 def main() -> int:
     options = arguments()
+    end_whole()
     began = time.time()
     names = list(dict.fromkeys(each.system for each in PAIRS))
     unavailable = {name: reason for name in names if (reason := SYSTEMS[name].obstacle())}

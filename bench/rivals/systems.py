@@ -1,8 +1,7 @@
 """The systems, each with its best fair configuration, and what to ask of it.
 
     ours, heartbeat   the same three files, letter for letter but for `use_logd`, which is about the original's logger.
-                      sha1, as on an operator's pair. The log goes to a file, as their packages do it: no syslog daemon
-                      runs on the stage. `realtime off` where real-time is not wanted
+                      sha1, as on an operator's pair. The log goes to one file: no syslog daemon runs on the stage. `realtime off` where real-time is not wanted
     keepalived        VRRPv3, multicast, advert_int = keepalive. Both nodes are BACKUP with `nopreempt`, as with
                       auto_failback off, and of VRRP's default priority, 100. Five announcements at once (the default),
                       no second set, no refresh. Real-time: SCHED_RR at the middle, memory locked, as ours and the
@@ -29,7 +28,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from interop.program import ORIGINAL, OURS, Program
-from interop.router import DEBUG_LOG, LOG
+from interop.router import LOG
 
 from bench.rivals import install
 from heartbeat import control
@@ -315,7 +314,7 @@ def heartbeat_files(setting: Setting) -> Files:
     }
     initdead_ms = max(2 * setting.deadtime_ms, 3000)
     ha_cf = (
-        f"logfile {LOG}\ndebugfile {DEBUG_LOG}\n"
+        f"logfile {LOG}\n"
         f"keepalive {setting.keepalive_ms}ms\nwarntime {setting.deadtime_ms * 3 // 5}ms\n"
         f"deadtime {setting.deadtime_ms}ms\ninitdead {initdead_ms}ms\nudpport 694\n"
         f"{''.join(media[medium] for medium in setting.media)}auto_failback off\nnode {' '.join(NODES)}\n"
