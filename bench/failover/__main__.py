@@ -110,6 +110,9 @@ def _block(cell, count, found: list[dict], troubles: list[str], canaries: Canari
                 for each in trial.play(stage, cell, left, dice):
                     played.append(each)
                     found.append(each)
+                    if each.get("void"):
+                        took = f"the failure took {each['still_answered_ms']:.0f} ms"
+                        troubles.append(f"{cell.name}: {took}, and the trial is not counted")
         except (OSError, TimeoutError) as error:
             troubles.append(f"{cell.name}: {error}")
             print(f"*** {troubles[-1]}", file=sys.stderr)

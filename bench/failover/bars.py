@@ -62,8 +62,12 @@ def trials(results: Results, **wanted: object) -> list[dict]:
 
 
 def values(found: Iterable[dict], name: str, *, clean: bool = False) -> list[float]:
-    """clean: those that the machine has not spoilt."""
-    return [each[name] for each in found if each.get(name) is not None and not (clean and each["stalls_ms"])]
+    """clean: those that the machine has not spoilt. A void trial has none."""
+    return [
+        each[name]
+        for each in found
+        if each.get(name) is not None and not each.get("void") and not (clean and each["stalls_ms"])
+    ]
 
 
 def judge(results: Results) -> list[Judged]:

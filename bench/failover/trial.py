@@ -23,6 +23,8 @@ LOADED_S, BEFORE_S, AFTER_S, ANSWER_S = 1.0, 0.3, 0.3, 0.2
 # beyond the deadtime; the original's scripts under load take seconds
 PATIENCE_S = 20.0
 MOVE_S = 15.0
+# a failure that took longer was none of one instant, and its outage means nothing
+INSTANT_MS = 20
 # an original that is busy with itself drops a request
 ATTEMPTS = 3
 STOP = "stop"
@@ -51,10 +53,13 @@ def power_failure(stage: Stage, cell: Cell, dice: random.Random) -> dict:
         _wait(LOADED_S if cell.load != "idle" else BEFORE_S, stage, dice)
         plug = stage.plug(survivor)
         failed_ns = stage.fail(victim)
-        stage.until_answers(survivor, cell.setting.deadtime_ms / 1000 + PATIENCE_S)
-        if cell.kind == MANY:
-            _until_all_announced(stage, plug, failed_ns)
-        time.sleep(AFTER_S)
+        try:
+            stage.until_answers(survivor, cell.setting.deadtime_ms / 1000 + PATIENCE_S)
+            if cell.kind == MANY:
+                _until_all_announced(stage, plug, failed_ns)
+            time.sleep(AFTER_S)
+        finally:
+            stage.bury(victim)
     until_ns = now_ns()
     begin_ns = failed_ns - 3 * cell.setting.keepalive_ms * MILLISECOND - SECOND
     seen = stage.tap.passed(begin_ns, until_ns)
@@ -73,6 +78,7 @@ def power_failure(stage: Stage, cell: Cell, dice: random.Random) -> dict:
     )  # fmt: skip
     answered_ns = figures.first_answer(probes, failed_ns, stage.macs[survivor]) or until_ns
     trial = {"kind": "power failure", "victim": NODES[victim], **found, **_stalls(stage, failed_ns, answered_ns)}
+    trial["void"] = (found["still_answered_ms"] or 0) > INSTANT_MS
     if cell.kind == MANY:
         # of each address, when it was announced first
         firsts = {each.address: each.at_ns for each in reversed(announced)}

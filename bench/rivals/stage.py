@@ -1,8 +1,8 @@
 """A pair of one system on the stage: switched on, mended, moved and failed; and what the instruments saw of it.
 
-A power failure is that of `heartbeat.demo.machine`: the node's end of the cable dead, its first process killed, and
-with it, by the kernel, every process of its namespace, its plug pulled, one after the other with nothing in between.
-The instant is taken before the first of these, by a thread that is real-time for so long.
+A power failure: the node's end of the cable is dead, its first process killed, and with it, by the kernel, every
+process of its namespace, its plug pulled, one after the other with nothing in between. The instant is taken before the
+first of these, by a thread that is real-time for so long.
 """
 
 from __future__ import annotations
@@ -143,9 +143,22 @@ class Stage:
             time.sleep(LOOK_S)
 
     def fail(self, node: int) -> int:
-        """The power of that node fails. Answers the instant."""
+        """The power of that node fails. Answers the instant. What is left of it stays until `bury`."""
+        failing = self.nodes[node]
         with urgent():
-            return self.world.power_off(self.nodes[node])
+            at_ns = now_ns()
+            for end in failing.serial.values():
+                end.unplug()
+            os.kill(failing._pid, signal.SIGKILL)
+            for plug in failing._plugs.values():
+                self.world.switches.pull(plug)
+        failing._pid = 0  # it is nobody's now, and may become another's
+        return at_ns
+
+    def bury(self, node: int) -> None:
+        """The remains of a node that has failed. Taking a network apart holds a lock of the kernel's for long, under
+        load, on which the survivor would wait to get its address: two routers have a kernel each."""
+        self.world.power_off(self.nodes[node])
 
     def stop(self, node: int) -> threading.Thread:
         """The daemon is told to end, by SIGTERM. The thread ends when it has."""

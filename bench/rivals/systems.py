@@ -1,7 +1,8 @@
 """The systems, each with its best fair configuration, and what to ask of it.
 
     ours, heartbeat   the same three files, letter for letter but for `use_logd`, which is about the original's logger.
-                      sha1, as on an operator's pair. The log goes to one file: no syslog daemon runs on the stage. `realtime off` where real-time is not wanted
+                      sha1, as on an operator's pair. The log goes to one file: no syslog daemon runs on the stage.
+                      `realtime off` where real-time is not wanted
     keepalived        VRRPv3, multicast, advert_int = keepalive. Both nodes are BACKUP with `nopreempt`, as with
                       auto_failback off, and of VRRP's default priority, 100. Five announcements at once (the default),
                       no second set, no refresh. Real-time: SCHED_RR at the middle, memory locked, as ours and the

@@ -265,6 +265,12 @@ def test_what_the_machine_has_spoilt_does_not_count_for_detection():
     assert judged[text].note == "2 trials, 1 set aside"
 
 
+def test_a_failure_that_was_no_instant_counts_nowhere():
+    trials = [power(500.0), {**power(3000.0, 40.0, 2400.0), "void": True}]
+    assert bars.values(trials, "outage_ms") == [500.0]
+    assert bars.values(trials, "takeover_ms") == [1.5]
+
+
 def test_lost_probes_of_each_planned_move_are_judged():
     moves = [{"kind": kind, "lost": lost, "gap_ms": 1.0, "service_ms": 9.0, "stalls_ms": []}
              for kind, lost in (("hb_standby", 1.0), ("hb_standby", 0.0), ("stop", 11.0), ("stop", 0.0))]  # fmt: skip
