@@ -25,6 +25,8 @@ PATIENCE_S = 20.0
 MOVE_S = 15.0
 # a failure that took longer was none of one instant, and its outage means nothing
 INSTANT_MS = 20
+# so often it is tried once more
+AGAIN = 2
 # an original that is busy with itself drops a request
 ATTEMPTS = 3
 STOP = "stop"
@@ -39,7 +41,11 @@ def play(stage: Stage, cell: Cell, count: int, dice: random.Random) -> Iterator[
                 yield planned(stage, name, move, dice)
         return
     for _ in range(count):
-        yield power_failure(stage, cell, dice)
+        for _ in range(1 + AGAIN):
+            made = power_failure(stage, cell, dice)
+            yield made
+            if not made["void"]:
+                break
         if cell.kind == MANY:
             # releasing them makes no heartbeat late either
             name, move = next(iter(stage.system.moves().items()))
@@ -68,7 +74,7 @@ def power_failure(stage: Stage, cell: Cell, dice: random.Random) -> dict:
     heard = [each.at_ns for each in mine if each.out and each.kind in (HEARTBEAT, ADVERTISEMENT)]
     # with both, the copy on the line comes later than the other, and is no sign of life of its own
     for line in stage.lines[survivor : survivor + 1] if cell.setting.media == ("serial",) else ():
-        heard += line.whole(begin_ns, failed_ns + 10 * MILLISECOND)
+        heard += line.heard()
     dead_ns = stage.system.dead_ns(stage, survivor, failed_ns)
     announced = [each for each in mine if not each.out and each.kind in (ANNOUNCEMENT, NEIGHBOUR)]
     found = figures.power_failure(

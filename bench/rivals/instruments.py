@@ -29,6 +29,8 @@ PROBE_NS = 500_000
 GROWTH_NS, LOG_NS = 250_000, 1_000_000
 # a heartbeat is a status; what else the original's protocol says is a message
 HEARTBEAT, ADVERTISEMENT, ANNOUNCEMENT, NEIGHBOUR, MESSAGE = 1, 2, 3, 4, 5
+# of the classic form, as both programs speak on a line
+_STATUS = re.compile(rb">>>\nt=status\n(?:(?!>>>\n).)*?\n<<<\n", re.DOTALL)
 # what a stall of the machine has held up comes late behind it
 CANARY_NS, NEAR_NS = 5_000_000, 100_000_000
 
@@ -178,9 +180,9 @@ class Line(Growth):
         os.close(sent)  # the pump has its own
         super().__init__(arrived, GROWTH_NS)
 
-    def whole(self, since_ns: int, until_ns: int) -> list[int]:
-        """The instants at which a whole message had arrived."""
-        return ends(self.octets(), self.looks(since_ns, until_ns))
+    def heard(self) -> list[int]:
+        """The instants at which a whole status had arrived."""
+        return ends(self.octets(), self.looks())
 
 
 def first(octets: bytes, looks: Sequence[tuple[int, int]], pattern: re.Pattern[str], since_ns: int) -> int | None:
@@ -193,14 +195,10 @@ def first(octets: bytes, looks: Sequence[tuple[int, int]], pattern: re.Pattern[s
 
 
 def ends(octets: bytes, looks: Sequence[tuple[int, int]]) -> list[int]:
-    """looks: (instant, how many octets there were then). The instants of those that have found the end of a message."""
-    found = []
-    before = None
-    for at_ns, size in looks:
-        if before is not None and octets.rfind(b"<<<\n", max(before - 3, 0), size) >= 0:
-            found.append(at_ns)
-        before = size
-    return found
+    """looks: (instant, how many octets there were then). The instants at which a whole status was there first."""
+    sizes = [size for _, size in looks]
+    places = (bisect.bisect_left(sizes, match.end()) for match in _STATUS.finditer(octets))
+    return [looks[place][0] for place in places if place < len(looks)]
 
 
 class Canaries:

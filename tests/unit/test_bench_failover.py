@@ -115,10 +115,12 @@ def test_a_line_of_a_log_is_dated_by_when_it_was_whole():
     assert instruments.first(octets, looks, re.compile("alive"), 0) is None
 
 
-def test_a_message_on_the_line_has_come_when_its_end_has():
-    octets = b">>>\nt=status\n<<<\n>>>\nt=s"
+def test_a_status_on_the_line_has_come_when_its_end_has():
+    octets = b">>>\nt=status\nst=active\n<<<\n>>>\nt=NS_ackmsg\n<<<\n>>>\nt=status\nst=act"
     whole = octets.index(b"<<<\n") + 4
-    assert instruments.ends(octets, [(1, 3), (2, whole - 1), (3, whole + 2), (4, len(octets))]) == [3]
+    looks = [(1, 3), (2, whole - 1), (3, whole + 2), (4, len(octets))]
+    assert instruments.ends(octets, looks) == [3]
+    assert instruments.ends(octets + b"ive\n<<<\n", [*looks, (5, len(octets) + 8)]) == [3, 5]
 
 
 def test_every_load_of_the_grid_can_be_made():
