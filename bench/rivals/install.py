@@ -19,21 +19,11 @@ def obstacle(name: str) -> str:
     if name == "heartbeat":
         return package.obstacle()
     try:
-        if not version(name):
+        if not package.installed(name):
             _install(name)
     except (package.UnavailableError, OSError) as error:
         return str(error)
-    return "" if version(name) else f"apt has installed no {name}"
-
-
-def version(name: str) -> str:
-    """"1:2.2.7-1"; empty where it isn't installed, or not wholly."""
-    if shutil.which("dpkg-query") is None:
-        return ""
-    argv = ["dpkg-query", "--show", "--showformat", "${db:Status-Status} ${Version}", name]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    status, _, found = done.stdout.partition(" ")
-    return found if status == "installed" else ""
+    return "" if package.installed(name) else f"apt has installed no {name}"
 
 
 def _install(name: str) -> None:

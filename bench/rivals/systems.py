@@ -28,6 +28,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from interop import package
 from interop.program import ORIGINAL, OURS, Program
 from interop.router import LOG
 
@@ -86,7 +87,7 @@ class System:
         return install.obstacle(self.package) if self.package else ""
 
     def version(self) -> str:
-        return install.version(self.package)
+        return package.installed(self.package)
 
     def program(self, setting: Setting, node: int) -> Program:
         raise NotImplementedError

@@ -64,11 +64,11 @@ def make_available() -> None:
         raise UnavailableError(f"this machine has a cluster of its own ({CONFIG_FOLDER}/ha.cf)")
 
 
-def installed() -> str:
-    """Its version, "1:3.0.6-13"; empty where it isn't, or not wholly."""
+def installed(name: str = NAME) -> str:
+    """The package's version, "1:3.0.6-13"; empty where it isn't, or not wholly."""
     if shutil.which("dpkg-query") is None:
         return ""
-    argv = ["dpkg-query", "--show", "--showformat", "${db:Status-Status} ${Version}", NAME]
+    argv = ["dpkg-query", "--show", "--showformat", "${db:Status-Status} ${Version}", name]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     status, _, version = done.stdout.partition(" ")
     return version if status == "installed" else ""
