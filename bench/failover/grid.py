@@ -82,8 +82,8 @@ def _whole() -> list[Cell]:
 def _quick() -> list[Cell]:
     found = [Cell("all idle", each, n=3) for each in (OURS, HEARTBEAT, KEEPALIVED, UCARP)]
     found += [Cell("all 16 hogs", each, load=HOGS, n=2) for each in (OURS, HEARTBEAT)]
-    for load in (IDLE, HOGS):
-        found += [Cell(f"fast {load}", each, FAST, load, n=3) for each in (OURS, KEEPALIVED, HIGHEST)]
+    found += [Cell(f"fast {IDLE}", each, FAST, n=3) for each in (OURS, KEEPALIVED, HIGHEST)]
+    found += [Cell(f"fast {HOGS}", each, FAST, HOGS, n=3) for each in (OURS, KEEPALIVED)]
     found += [Cell("planned", OURS, kind=PLANNED, n=3), Cell("planned", HEARTBEAT, kind=PLANNED, n=2)]
     found += [Cell("many", OURS, _many()[0], kind=MANY, n=1)]
     return found
