@@ -15,6 +15,7 @@ import platform
 import random
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench.failover import bars, grid, picture, report, trial
@@ -85,6 +86,7 @@ def play(every: list[grid.Cell], seed: int, end_s: float) -> tuple[list[tuple[gr
     not played any more, and that is said."""
     dice = random.Random(seed)
     results: dict[grid.Cell, list[dict]] = {cell: [] for cell in every}
+    spreads = {cell: trial.phases(dice.random()) for cell in every}
     troubles: list[str] = []
     canaries = Canaries()
     try:
@@ -93,7 +95,7 @@ def play(every: list[grid.Cell], seed: int, end_s: float) -> tuple[list[tuple[gr
                 troubles.append(f"{cell.name}: {count} trials not played, the time is up")
                 print(f"*** {troubles[-1]}", file=sys.stderr)
                 continue
-            _block(cell, count, results[cell], troubles, canaries, dice, end_s)
+            _block(cell, count, results[cell], troubles, canaries, dice, spreads[cell], end_s)
     finally:
         canaries.close()
     return list(results.items()), troubles
@@ -101,7 +103,7 @@ def play(every: list[grid.Cell], seed: int, end_s: float) -> tuple[list[tuple[gr
 
 def _block(
     cell: grid.Cell, count: int, found: list[dict], troubles: list[str], canaries: Canaries, dice: random.Random,
-    end_s: float,
+    spread: Iterator[float], end_s: float,
 ) -> None:  # fmt: skip
     began = time.monotonic()
     moves = len(SYSTEMS[cell.system].moves()) + 1 if cell.kind == grid.PLANNED else 1
@@ -110,7 +112,7 @@ def _block(
         played: list[dict] = []
         try:
             with staged(SYSTEMS[cell.system], cell.setting, canaries) as stage:
-                for each in trial.play(stage, cell, left, dice):
+                for each in trial.play(stage, cell, left, dice, spread):
                     played.append(each)
                     found.append(each)
                     if each.get("void"):

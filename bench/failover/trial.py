@@ -1,12 +1,14 @@
 """One trial on the stage: the power of the holder fails, or it is told to yield or to stop; and what was seen of it.
 
-The load is there from LOADED_S before until the end of the trial, and not while the pair is mended. The instant is
-drawn anywhere between two heartbeats.
+The load is there from LOADED_S before until the end of the trial, and not while the pair is mended. The instants of a
+cell's failures are spread evenly between two heartbeats, from a place that is drawn: with few trials the median would
+else say where they happened to fall.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -32,8 +34,15 @@ ATTEMPTS = 3
 STOP = "stop"
 
 
-def play(stage: Stage, cell: Cell, count: int, dice: random.Random) -> Iterator[dict]:
-    """So many trials of the cell. The pair is up, before each and after the last."""
+def phases(start: float) -> Iterator[float]:
+    """Parts of an interval, without end: however many are taken, they lie as evenly as can be."""
+    while True:
+        yield start % 1
+        start += (math.sqrt(5) - 1) / 2
+
+
+def play(stage: Stage, cell: Cell, count: int, dice: random.Random, spread: Iterator[float]) -> Iterator[dict]:
+    """So many trials of the cell. The pair is up before each. spread: the cell's own `phases`."""
     if cell.kind == PLANNED:
         moves = {**stage.system.moves(), STOP: Stage.stop}
         for _ in range(count):
@@ -42,7 +51,7 @@ def play(stage: Stage, cell: Cell, count: int, dice: random.Random) -> Iterator[
         return
     for _ in range(count):
         for _ in range(1 + AGAIN):
-            made = power_failure(stage, cell, dice)
+            made = power_failure(stage, cell, next(spread))
             yield made
             if not made["void"]:
                 break
@@ -52,13 +61,13 @@ def play(stage: Stage, cell: Cell, count: int, dice: random.Random) -> Iterator[
             yield planned(stage, name, move, dice)
 
 
-def power_failure(stage: Stage, cell: Cell, dice: random.Random) -> dict:
+def power_failure(stage: Stage, cell: Cell, phase: float) -> dict:
     victim = stage.up()
     survivor = 1 - victim
     with instruments.load(cell.load, stage.world.folder):
-        _wait(LOADED_S if cell.load != "idle" else BEFORE_S, stage, dice)
+        time.sleep(LOADED_S if cell.load != "idle" else BEFORE_S)
         plug = stage.plug(survivor)
-        failed_ns = stage.fail(victim)
+        failed_ns = stage.fail(victim, phase)
         try:
             stage.until_answers(survivor, cell.setting.deadtime_ms / 1000 + PATIENCE_S)
             if cell.kind == MANY:
@@ -118,7 +127,7 @@ def planned(stage: Stage, name: str, move: Callable[[Stage, int], object], dice:
     other = 1 - holder
     plug = stage.plug(holder)
     for attempt in range(ATTEMPTS):
-        _wait(BEFORE_S, stage, dice)
+        time.sleep(BEFORE_S + dice.random() * stage.system.interval_ns(stage.setting) / SECOND)
         told_ns = now_ns()
         moving = move(stage, holder)
         try:
@@ -145,8 +154,3 @@ def _stalls(stage: Stage, begin_ns: int, end_ns: int) -> dict:
     near_ns = instruments.NEAR_NS
     found = instruments.near(begin_ns, end_ns, stage.canaries.stalls(begin_ns - near_ns, end_ns + near_ns))
     return {"stalls_ms": [round(each.ms, 3) for each in found]}
-
-
-def _wait(seconds: float, stage: Stage, dice: random.Random) -> None:
-    interval_ms = 1000 if stage.system.name == "ucarp" else stage.setting.keepalive_ms
-    time.sleep(seconds + dice.random() * interval_ms / 1000)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 
 from interop.router import Router
 
-from bench.rivals.instruments import Canaries, Growth, Line, Probe, Tap
+from bench.rivals.instruments import ADVERTISEMENT, HEARTBEAT, Canaries, Growth, Line, Probe, Tap
 from bench.rivals.systems import ADDRESS, NODES, Setting, System
 from heartbeat.demo.clock import INSTRUMENT, SECOND, now_ns
 from heartbeat.demo.network import Interface
@@ -30,6 +30,8 @@ LOOK_S = 0.1
 # for so long all must be well before it counts
 QUIET_S = 0.5
 PATIENCE_S = 40.0
+# from the thought of a failure to the failure, at least
+AHEAD_NS = 3_000_000
 
 
 class Stage:
@@ -139,13 +141,21 @@ class Stage:
                 return holder
             before = holder
             if now > end_ns:
-                raise TimeoutError(f"{self.system.name}, {self.setting.name}: not ready in time")
+                raise TimeoutError(f"{self.system.name}, {self.setting.name}: not ready in time: {self._trouble()}")
             time.sleep(LOOK_S)
 
-    def fail(self, node: int) -> int:
-        """The power of that node fails. Answers the instant. What is left of it stays until `bury`."""
+    def _trouble(self) -> str:
+        holders = " and ".join(NODES[number] for number in self.holders()) or "nobody"
+        answering = "nobody" if self.probe is None else self.probe.answering() or "nobody"
+        ready = "ready" if self.system.ready(self) else "not ready, by their own word"
+        return f"{holders} had the address, {answering} answered, the daemons were {ready}"
+
+    def fail(self, node: int, phase: float) -> int:
+        """The power of that node fails, at this part of the time between two of its heartbeats where the tap sees them.
+        Answers the instant. What is left of the node stays until `bury`."""
         failing = self.nodes[node]
         with urgent():
+            time.sleep(max(0, self._instant(node, phase) - now_ns()) / SECOND)
             at_ns = now_ns()
             for end in failing.serial.values():
                 end.unplug()
@@ -154,6 +164,14 @@ class Stage:
                 self.world.switches.pull(plug)
         failing._pid = 0  # it is nobody's now, and may become another's
         return at_ns
+
+    def _instant(self, node: int, phase: float) -> int:
+        interval_ns = self.system.interval_ns(self.setting)
+        now = now_ns()
+        plug = self.plug(node)
+        sent = [each.at_ns for each in self.tap.passed(now - 3 * interval_ns)
+                if each.card == plug and not each.out and each.kind in (HEARTBEAT, ADVERTISEMENT)]  # fmt: skip
+        return at_phase(max(sent, default=now), interval_ns, phase, now + AHEAD_NS)
 
     def bury(self, node: int) -> None:
         """The remains of a node that has failed. Taking a network apart holds a lock of the kernel's for long, under
@@ -187,6 +205,12 @@ class Stage:
 
     def close(self) -> None:
         self._closing.close()
+
+
+def at_phase(sent_ns: int, interval_ns: int, phase: float, after_ns: int) -> int:
+    """The first such instant after another, of somebody who has sent at `sent_ns` and does so each interval."""
+    first_ns = sent_ns + round(phase * interval_ns)
+    return first_ns + max(0, -((first_ns - after_ns) // interval_ns)) * interval_ns
 
 
 def _beside(what: Callable[[], object]) -> threading.Thread:

@@ -99,6 +99,10 @@ class System:
         """Other files below /etc/ha.d: name → (mode, text)."""
         return {}
 
+    def interval_ns(self, setting: Setting) -> int:
+        """Between two heartbeats."""
+        return setting.keepalive_ms * 1_000_000
+
     def deadtime_ns(self, setting: Setting, node: int) -> int:
         return setting.deadtime_ms * 1_000_000
 
@@ -241,7 +245,7 @@ global_defs {{
         return {"keepalived.conf": (0o644, text), "wanted": (0o644, "0\n")}
 
     def deadtime_ns(self, setting: Setting, node: int) -> int:
-        interval_ns = setting.keepalive_ms * 1_000_000
+        interval_ns = self.interval_ns(setting)
         return 3 * interval_ns + interval_ns * (256 - self.priority(node)) // 256
 
     def ready(self, stage: Stage) -> bool:
@@ -283,8 +287,11 @@ class Ucarp(System):
             "down": (0o755, f"#!/bin/sh\nexec ip address del {ADDRESS}/24 dev eth0\n"),
         }
 
+    def interval_ns(self, setting: Setting) -> int:
+        return 1_000_000_000
+
     def deadtime_ns(self, setting: Setting, node: int) -> int:
-        return 3_000_000_000
+        return 3 * self.interval_ns(setting)
 
     def ready(self, stage: Stage) -> bool:
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - max(stage.started_ns) > self.PAUSE_S * 1e9 and all(

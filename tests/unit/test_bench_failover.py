@@ -1,14 +1,15 @@
 """What bench.failover makes of what its instruments have seen, and in which order it plays; nothing is started here."""
 
+import itertools
 import re
 from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
 
-from bench.failover import bars, figures, grid, picture, report
+from bench.failover import bars, figures, grid, picture, report, trial
 from bench.failover.grid import Cell
-from bench.rivals import instruments, systems
+from bench.rivals import instruments, stage, systems
 from bench.rivals import page as rivals_page
 from bench.rivals.instruments import Stall
 from bench.rivals.systems import SYSTEMS, Setting
@@ -125,6 +126,22 @@ def test_a_status_on_the_line_has_come_when_its_end_has():
 
 def test_every_load_of_the_grid_can_be_made():
     assert {cell.load for quick in (False, True) for cell in grid.cells(quick=quick)} <= set(instruments.LOADS)
+
+
+@pytest.mark.parametrize(
+    ("sent", "phase", "after", "expected"),
+    [(1000, 0.3, 1000, 1030), (1000, 0.3, 1030, 1030), (1000, 0.3, 1031, 1130), (1000, 0.0, 1250, 1300)],
+)
+def test_the_instant_of_a_failure(sent, phase, after, expected):
+    assert stage.at_phase(sent, 100, phase, after) == expected
+
+
+@pytest.mark.parametrize("count", [3, 5, 15])
+def test_failures_are_spread_between_two_heartbeats(count):
+    found = sorted(itertools.islice(trial.phases(0.9), count))
+    gaps = [after - before for before, after in itertools.pairwise([*found, found[0] + 1])]
+    assert max(gaps) < 2 / count
+    assert all(0 <= each < 1 for each in found)
 
 
 # ---- the grid
