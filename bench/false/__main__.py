@@ -163,8 +163,8 @@ def _phase(
             made.trouble = f"{len(had)} held at the beginning"
         elif not stage.nodes[0].running or not stage.nodes[1].running:
             made.trouble = "a daemon has ended"
-        elif len(stage.holders()) != 1:
-            made.trouble = f"{len(stage.holders())} hold at the end"
+        elif (hold := len(stage.holders())) != 1:
+            made.trouble = f"{hold} hold at the end"
         found.append(made)
     return found, stalls
 
