@@ -38,6 +38,8 @@ two Linux routers that act as one
 commands:
   run        run this node in the foreground
   check      print the effective settings, or every error of the configuration
+  bench      how late this box is, and the smallest keepalive and deadtime that
+             are safe [--json] [--seconds N]
   status     show nodes, links, groups and media [--json]
   standby    let the other node take [all|local|foreign|failback]
   takeover   take from the other node [all|local|foreign|failback]
@@ -275,12 +277,32 @@ def _check(paths: Paths, argv: list[str]) -> int:
     from heartbeat.config import check
 
     report = check(paths.config_dir)
+    warnings = list(report.warnings)
+    if report.config is not None:
+        from heartbeat import advised
+
+        warnings += advised.warnings(paths.state_dir, report.config)
     # octets of the files that are no UTF-8 come out as they went in: the settings parse again
     sys.stdout.buffer.write(report.text.encode("utf-8", "surrogateescape"))
     sys.stdout.flush()
-    for line in (*report.errors, *report.warnings):
+    for line in (*report.errors, *warnings):
         print(line, file=sys.stderr)
     return FAILED if report.errors else OK
+
+
+def _bench(paths: Paths, argv: list[str]) -> int:
+    arguments = parse(argv, flags=("--json",), valued=("--seconds",))
+    arguments.words_at_most(0)
+    from heartbeat import bench
+
+    try:
+        seconds = float(arguments.flags.get("--seconds", bench.DURATION_S))
+    except ValueError:
+        seconds = 0.0
+    if not bench.LEAST_S <= seconds <= bench.MOST_S:
+        raise UsageError(f"--seconds takes a number from {bench.LEAST_S:g} to {bench.MOST_S:g}")
+    as_json = "--json" in arguments.flags
+    return bench.main(paths, seconds=seconds, as_json=as_json, out=sys.stdout.write, complain=_complain)
 
 
 def _decode(paths: Paths, argv: list[str]) -> int:
@@ -377,6 +399,7 @@ def _simulate(paths: Paths, argv: list[str]) -> int:
 COMMANDS: dict[str, Callable[[Paths, list[str]], int]] = {
     "run": _run,
     "check": _check,
+    "bench": _bench,
     "status": _status,
     "standby": _standby,
     "takeover": _takeover,

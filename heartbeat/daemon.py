@@ -193,6 +193,8 @@ class _Daemon:
     # --- the loop
 
     def _turns(self) -> None:
+        self._turn()  # what fell due while everything was made ready
+        self._lateness = Lateness()  # and was late by no fault of the timers
         realtime.notify("READY=1")
         watchdog_ns = realtime.watchdog_interval_ns()
         next_watchdog = self._loop.now() if watchdog_ns else None

@@ -70,7 +70,7 @@ def _read(path: str, limit: int) -> bytes | None:
         os.close(fd)
 
 
-def _replace(path: str, content: bytes, mode: int = 0o644) -> None:
+def replace(path: str, content: bytes, mode: int = 0o644) -> None:
     """Write `path` so that a power failure at any instant leaves the old content or the new one."""
     beside = f"{path}.new"
     fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
@@ -90,12 +90,12 @@ def _replace(path: str, content: bytes, mode: int = 0o644) -> None:
 
 
 def _replace_in_any_case(path: str, content: bytes) -> None:
-    """As `_replace`; where the disk is full, in the place of the old content, which must have as many octets.
+    """As `replace`; where the disk is full, in the place of the old content, which must have as many octets.
 
     That needs no room, but a power failure just then leaves a damaged file.
     """
     try:
-        _replace(path, content)
+        replace(path, content)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not _overwritten(path, content):
             raise
@@ -185,7 +185,7 @@ def node_uuid(state_dir: str, method: str, name: str, *, warn: Callable[[str], N
     drawn = bytearray(os.urandom(UUID_OCTETS))
     drawn[6] = 0x40 | drawn[6] & 0x0F  # version 4
     drawn[8] = 0x80 | drawn[8] & 0x3F  # variant of RFC 4122
-    _replace(path, bytes(drawn))
+    replace(path, bytes(drawn))
     return bytes(drawn)
 
 
@@ -256,7 +256,7 @@ def _parse_peers(content: bytes) -> dict[str, tuple[int, int]] | None:
 
 def replace_peers(path: str, content: bytes, mode: int = 0o600) -> None:
     """OSError: the file is what it was."""
-    _replace(path, content, mode)
+    replace(path, content, mode)
 
 
 def uuid_from_name(name: str) -> bytes:

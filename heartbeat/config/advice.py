@@ -93,8 +93,8 @@ def check(directory: str, *, node: str | None = None, machine: bool = True) -> R
     of_services = list(_of_services(services))
     if machine and services:
         of_services += _of_machine(services)
-    advice = _located(os.path.join(directory, "ha.cf"), list(_of_media(config)))
-    advice += _located(os.path.join(directory, "haresources"), of_services)
+    advice = located(os.path.join(directory, "ha.cf"), list(_of_media(config)))
+    advice += located(os.path.join(directory, "haresources"), of_services)
     return Report(config, (), (*config.warnings, *advice))
 
 
@@ -303,7 +303,7 @@ def _connected(found: Any, names: dict[int, str]) -> Route | None:
 # ---- where
 
 
-def _located(path: str, advice: list[tuple[str, str]]) -> list[str]:
+def located(path: str, advice: list[tuple[str, str]]) -> list[str]:
     """Each text with the file and the first line that has its word, 1 where none has."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:

@@ -60,6 +60,11 @@ ALLOWED = {
         "heartbeat.snapshot",
     },
     "heartbeat.decode": {"_hbfast", "heartbeat.config", "heartbeat.pcap"},
+    "heartbeat.advised": {"heartbeat.config", "heartbeat.persist"},
+    "heartbeat.measure": {"_hbfast", "heartbeat.config", "heartbeat.media", "heartbeat.realtime"},
+    "heartbeat.bench": {
+        "heartbeat.advised", "heartbeat.config", "heartbeat.control", "heartbeat.measure", "heartbeat.persist",
+    },
     "heartbeat.clstatus": {"heartbeat.control", "heartbeat.log"},
     "heartbeat.demo": EVERYTHING,
     "heartbeat.sim": {"_hbfast", "heartbeat.core", "heartbeat.config"},

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 import tiny_daemon
 
-from heartbeat import __version__, cli, config
+from heartbeat import __version__, advised, cli, config
 from heartbeat.paths import Paths
 
 ROOT = Path(__file__).parents[2]
@@ -238,7 +238,7 @@ def test_demo(heartbeat, others):
 
 
 def test_check_prints_settings_on_stdout_and_warnings_on_stderr(monkeypatch, capfdbinary):
-    report = SimpleNamespace(text="node caf\udce9\n", errors=(), warnings=("ha.cf:1: old",))
+    report = SimpleNamespace(text="node caf\udce9\n", errors=(), warnings=("ha.cf:1: old",), config=None)
     monkeypatch.setattr(config, "check", lambda directory: report)
     assert cli.main(["check"]) == 0
     # an octet that is no UTF-8 comes out as it went in
@@ -259,6 +259,32 @@ def test_check_of_good_and_of_bad_files(heartbeat, tmp_path):
     code, out, err = heartbeat(f"check --config-dir {tmp_path}")
     assert (code, out) == (1, "")
     assert "ha.cf:1:" in err
+
+
+def test_check_warns_of_what_is_below_the_advice_of_bench(heartbeat, tmp_path):
+    node = os.uname().nodename.lower()
+    (tmp_path / "haresources").write_text("")
+    (tmp_path / "authkeys").write_text("auth 1\n1 sha1 secret\n")
+    (tmp_path / "authkeys").chmod(0o600)
+    (tmp_path / "ha.cf").write_text(f"ucast lo 127.0.0.1\nnode {node} caesar\nauto_failback off\ndeadtime 3\n")
+    command = f"check --config-dir {tmp_path} --state-dir {tmp_path}"
+    assert "heartbeat bench" not in heartbeat(command)[2]
+    advised.keep(str(tmp_path), advised.Advice(10, 2_000, when="now", realtime=True))
+    code, _, err = heartbeat(command)
+    assert code == 0
+    assert f"{tmp_path}/ha.cf:4: deadtime is 3000ms" in err
+
+
+@pytest.mark.parametrize("line", ["bench --seconds", "bench --seconds 0", "bench --seconds nan", "bench now"])
+def test_bench_with_arguments_that_make_no_sense(heartbeat, line):
+    assert heartbeat(line)[0] == cli.USAGE
+
+
+def test_bench_of_bad_files_measures_nothing(heartbeat, tmp_path):
+    code, out, err = heartbeat(f"bench --config-dir {tmp_path} --state-dir {tmp_path}")
+    assert (code, out) == (1, "")
+    assert f"{tmp_path}/ha.cf" in err
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- status
