@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 EXIT_OK, EXIT_FAILURE, EXIT_PERMISSION, EXIT_CONFIGURATION = 0, 1, 4, 6
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 MILLISECOND = 1_000_000
+FIRED = -1  # no instant: the timer is to be set, whatever is due
 # the last frames get this long to leave a slow line before the daemon ends
 DRAIN_NS = 2_000_000_000
 # Of a keepalive: a sixteenth for events that wait, three for setting addresses, before the timers are looked at. Who
@@ -145,6 +146,7 @@ class _Daemon:
     def _become_punctual(self) -> None:
         """Real-time class, locked memory, a timer of nanoseconds: as far as this process may."""
         self._timer = realtime.Timer() if realtime.Timer is not None else None
+        self._set_for: int | None = FIRED
         if self._timer is not None:
             self._loop.poller.add(self._timer.fileno(), self._timer_fired)
         else:
@@ -208,6 +210,7 @@ class _Daemon:
     def _turn(self) -> None:
         """The events that wait, then the timers that are due, then addresses. However many there are of the first and
         the last, no heartbeat is late by more than a quarter of its interval."""
+        self._wire.look()
         while self._loop.inbox:
             self._tell(*self._loop.inbox.popleft())
         part_ns = max(self._config.keepalive_ms * MILLISECOND // self._config.divisor // PARTS, MILLISECOND)
@@ -235,14 +238,15 @@ class _Daemon:
         dues = (self._cluster.deadline(), self._loop.schedule.next_due(), self._wire.deadline(), watchdog)
         due = min((instant for instant in dues if instant is not None), default=None)
         if self._timer is not None:
-            self._timer.set(due)
+            if due != self._set_for:
+                self._timer.set(due)
+                self._set_for = due
             self._loop.poller.wait()
         else:
             self._loop.poller.wait(-1 if due is None else max(0, due - self._loop.now()) / 1e9)
 
     def _timer_fired(self, events: int) -> None:
-        if self._timer is not None:
-            self._timer.clear()
+        self._set_for = FIRED  # it stays readable until it is set again, which costs no more than to read it
 
     # --- requests
 

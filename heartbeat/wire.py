@@ -23,6 +23,7 @@ from heartbeat import media
 from heartbeat.core.actions import WARN
 from heartbeat.core.events import MediumDown, MediumUp
 from heartbeat.core.settings import MILLISECOND
+from heartbeat.pace import LONGEST_NS, Pace
 from heartbeat.poller import READ
 
 TYPE_CHECKING = False
@@ -108,6 +109,7 @@ class Line(media.Owned):
         self.repeated = 0  # number of the status that was taken by its octets last
         self.doubt: tuple[int, Message, int] | None = None  # where in the last helping a new message was, and when
         self.decoder = Decoder(medium.name, auth, stream=medium.stream)
+        self.pace: Pace | None = None  # of a serial line
 
     def rekey(self, auth: Authenticator) -> None:
         """New keys from now on; a frame that is half received is received again."""
@@ -156,6 +158,7 @@ class Wire:
         self._loop = loop
         self._lock_dir = lock_dir
         self.lines: dict[str, Line] = {}
+        self._resting: dict[str, int] = {}  # serial lines on which a frame is on its way: name → when to look again
         self.hear = None
         self.view = None
         self._keys: tuple[dict[int, tuple[str, bytes]], int] | None = None
@@ -205,6 +208,7 @@ class Wire:
             self._again(line, now)
             return error
         line.state = "up"
+        line.pace = Pace(line.config.frame_ns(1), LONGEST_NS // self._divisor) if line.medium.stream else None
         line.failures = 0
         line.reason = ""
         self._loop.poller.add(line.medium.fileno(), lambda events: self._receive(line), READ)
@@ -226,6 +230,7 @@ class Wire:
     def _close(self, line: Line) -> None:
         if line.state == "up":
             self._loop.schedule.cancel(("rest", line.name))
+            self._resting.pop(line.name, None)
             self._loop.poller.remove(line.medium.fileno())
             line.medium.close()
             line.state = "down"
@@ -237,6 +242,10 @@ class Wire:
         except OSError as error:
             self._died(line, error)
             return
+        if line.pace is not None:
+            whole = line.pace.take(b"".join(chunks))
+            chunks = [whole] if whole else []
+            self._let_come(line, line.pace.rest_ns, now)
         taken, useless = -1, 0
         line.doubt = None
         for position, chunk in enumerate(chunks):
@@ -252,6 +261,22 @@ class Wire:
                 self._rest(line, now)
         if useless and self._log_bad:
             self._tell_rejected(line)
+
+    def _let_come(self, line: Line, rest_ns: int, now: int) -> None:
+        """The rest of a frame, before the line is looked at again."""
+        rested = self._resting.pop(line.name, None) is not None
+        if rest_ns:
+            self._resting[line.name] = now + rest_ns
+        if rested != bool(rest_ns):
+            self._loop.poller.change(line.medium.fileno(), 0 if rest_ns else READ)
+
+    def look(self) -> None:
+        """Read the lines that have rested, as those that are ready have been: before anybody is judged."""
+        if self._resting:
+            now = self._loop.now()
+            for name, until in list(self._resting.items()):
+                if until <= now:
+                    self._receive(self.lines[name])
 
     def _take(self, line: Line, position: int, chunk: bytes, now: int) -> int:
         """One of those that were read: TAKEN, TOLD where the core is to be told of it, or NOTHING."""
@@ -339,8 +364,9 @@ class Wire:
         return taken
 
     def deadline(self) -> int | None:
-        """When the next medium wants `flush`."""
+        """When the next medium wants `flush`, or `look`."""
         due = [at for line in self.lines.values() if line.state == "up" and (at := line.medium.deadline()) is not None]
+        due += self._resting.values()
         return min(due) if due else None
 
     def flush(self, now: int) -> None:

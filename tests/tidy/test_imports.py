@@ -12,6 +12,7 @@ TOOLS = {
     "heartbeat.schedule",
     "heartbeat.lateness",
     "heartbeat.held",
+    "heartbeat.pace",
     "heartbeat.pcap",
 }
 # the core's interface, with which everybody else speaks to it
