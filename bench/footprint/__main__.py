@@ -6,22 +6,17 @@ but with --json.
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import os
-import platform
 import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import Any
 
-from bench.footprint import ROOT, bars, play, table
+from bench import command
+from bench.footprint import bars, play, table
 from bench.footprint.play import Node
 from bench.footprint.systems import INTERVALS_MS, SYSTEMS, System, UnavailableError
 
-RESULT = ROOT / "bench" / "results" / "footprint.json"
 SECONDS, QUICK_SECONDS = 60.0, 15.0
 STARTS, QUICK_STARTS = 15, 5
 
@@ -64,40 +59,19 @@ def say(text: str) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.footprint", description=__doc__.partition("\n")[0])
-    parser.add_argument("systems", nargs="*", metavar="SYSTEM", help=f"of {', '.join(SYSTEMS)}; all if none is named")
-    parser.add_argument("--quick", action="store_true", help="six minutes: 100 ms only, for a short time")
-    parser.add_argument("--json", type=Path, metavar="FILE", help=f"instead of {RESULT.relative_to(ROOT)}")
-    options = parser.parse_args()
-    unknown = set(options.systems) - set(SYSTEMS)
-    if unknown:
-        parser.error(f"no such system: {', '.join(unknown)}")
+    found = command.options("footprint", __doc__, "SYSTEM", SYSTEMS, "six minutes: 100 ms only, for a short time")
     if os.geteuid():
         print("footprint: it needs root, for namespaces and for looking at pages of memory", file=sys.stderr)
         return 1
-    began = time.time()
-    run = Run(quick=options.quick)
-    run.measure([SYSTEMS[name] for name in options.systems or SYSTEMS])
+    began_s = time.time()
+    run = Run(quick=found.quick)
+    run.measure([SYSTEMS[name] for name in found.chosen])
     judged = bars.judge(run.figures, run.starts)
-    about: dict[str, Any] = {
-        "command": " ".join(["sh scripts/bench footprint", *sys.argv[1:]]),
-        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
-        "took_s": round(time.time() - began),
-        "seconds": run.seconds,
-        "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} processors, Linux {platform.release()}",
-        "load": [round(each, 1) for each in os.getloadavg()],
-        "missing": run.missing,
-    }
-    text = table.markdown(about, run.figures, run.starts, judged)
-    print(text)
-    path = options.json or (None if options.systems else RESULT)
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        whole = about | table.record(run.figures, run.starts, judged)
-        path.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        path.with_suffix(".md").write_text(text, encoding="utf-8")
-        print(f"written: {path} and {path.with_suffix('.md').name}")
+    about = command.about("footprint", began_s) | {"seconds": run.seconds, "missing": run.missing}
+    page = table.markdown(about, run.figures, run.starts, judged)
+    print(page)
+    if found.path is not None:
+        command.write(found.path, about | table.record(run.figures, run.starts, judged), page)
     return 0 if bars.kept(judged) else 1
 
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-from bench.growth import ROOT, picture
+from bench import command
+from bench.growth import picture
 from bench.growth.curve import MISSED, Curve
 
 PARTS = ("nodes", "media", "addresses")
-RESULT = ROOT / "bench" / "results" / "growth.json"
 
 
 def measured(parts: set[str], *, quick: bool) -> tuple[list[Curve], dict[str, str]]:
@@ -73,40 +68,20 @@ def record(curves: list[Curve]) -> list[dict[str, Any]]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all if none is named")
-    parser.add_argument("--quick", action="store_true", help="fewer points and batches")
-    parser.add_argument("--json", type=Path, metavar="FILE", help=f"instead of {RESULT.relative_to(ROOT)}")
-    options = parser.parse_args()
-    unknown = set(options.parts) - set(PARTS)
-    if unknown:
-        parser.error(f"no such part: {', '.join(unknown)}")
-    began = time.time()
-    curves, missing = measured(set(options.parts or PARTS), quick=options.quick)
-    about = {
-        "command": " ".join(["sh scripts/bench growth", *sys.argv[1:]]),
-        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
-        "took_s": round(time.time() - began),
-        "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} processors, Linux {platform.release()}",
-        "load": [round(each, 1) for each in os.getloadavg()],
-        "missing": missing,
-    }
-    text = markdown(about, curves)
-    print(text)
-    path = options.json or (None if options.parts else RESULT)
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        whole = json.dumps(about | {"curves": record(curves)}, indent=1, ensure_ascii=False)
-        path.write_text(f"{whole}\n", encoding="utf-8")
-        path.with_suffix(".md").write_text(text, encoding="utf-8")
+    found = command.options("growth", __doc__, "PART", PARTS, "fewer points and batches")
+    began_s = time.time()
+    curves, missing = measured(set(found.chosen), quick=found.quick)
+    about = command.about("growth", began_s) | {"missing": missing}
+    page = markdown(about, curves)
+    print(page)
+    if found.path is not None:
+        command.write(found.path, about | {"curves": record(curves)}, page)
         try:
             for part in dict.fromkeys(curve.part for curve in curves):
                 shown = [curve for curve in curves if curve.part == part]
-                picture.draw(shown, path.with_name(f"{path.stem}-{name_of(part)}.svg"))
+                picture.draw(shown, found.path.with_name(f"{found.path.stem}-{name_of(part)}.svg"))
         except ImportError:
             print("no pictures: matplotlib is missing (pip install matplotlib)", file=sys.stderr)
-        print(f"written: {path}, and beside it the page and the pictures")
     return 1 if missing or any(curve.verdict == MISSED for curve in curves) else 0
 
 

@@ -245,13 +245,19 @@ def test_check_prints_settings_on_stdout_and_warnings_on_stderr(monkeypatch, cap
     assert capfdbinary.readouterr() == (b"node caf\xe9\n", b"ha.cf:1: old\n")
 
 
+def good_files(folder: Path, *lines: str) -> None:
+    """lines: more of ha.cf's, which has three."""
+    node = os.uname().nodename.lower()
+    (folder / "haresources").write_text("")
+    (folder / "authkeys").write_text("auth 1\n1 sha1 secret\n")
+    (folder / "authkeys").chmod(0o600)
+    ha_cf = ["ucast lo 127.0.0.1", f"node {node} caesar", "auto_failback off", *lines]
+    (folder / "ha.cf").write_text("".join(f"{line}\n" for line in ha_cf))
+
+
 def test_check_of_good_and_of_bad_files(heartbeat, tmp_path):
     """Through the real reader: the exit code is its verdict."""
-    node = os.uname().nodename.lower()
-    (tmp_path / "haresources").write_text("")
-    (tmp_path / "authkeys").write_text("auth 1\n1 sha1 secret\n")
-    (tmp_path / "authkeys").chmod(0o600)
-    (tmp_path / "ha.cf").write_text(f"ucast lo 127.0.0.1\nnode {node} caesar\nauto_failback off\n")
+    good_files(tmp_path)
     code, out, _ = heartbeat(f"check --config-dir {tmp_path}")
     assert code == 0
     assert "auto_failback" in out
@@ -262,11 +268,7 @@ def test_check_of_good_and_of_bad_files(heartbeat, tmp_path):
 
 
 def test_check_warns_of_what_is_below_the_advice_of_bench(heartbeat, tmp_path):
-    node = os.uname().nodename.lower()
-    (tmp_path / "haresources").write_text("")
-    (tmp_path / "authkeys").write_text("auth 1\n1 sha1 secret\n")
-    (tmp_path / "authkeys").chmod(0o600)
-    (tmp_path / "ha.cf").write_text(f"ucast lo 127.0.0.1\nnode {node} caesar\nauto_failback off\ndeadtime 3\n")
+    good_files(tmp_path, "deadtime 3")
     command = f"check --config-dir {tmp_path} --state-dir {tmp_path}"
     assert "heartbeat bench" not in heartbeat(command)[2]
     advised.keep(str(tmp_path), advised.Advice(10, 2_000, when="now", realtime=True))
