@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
@@ -135,7 +136,7 @@ def _node(
     cpu_ns = sum(each.cpu_ns + each.ended_ns for _, each in spent)
     return Node(
         memory=processes.memory(pids),
-        commands=[" ".join(lines[pid])[:80] for pid in pids],
+        commands=[" ".join(map(_short, lines[pid]))[:80] for pid in pids],
         cpu_s_per_min=median((each.cpu_ns + each.ended_ns) / ns for ns, each in spent) * MINUTE_NS / 1e9,
         cpu_mean_s_per_min=cpu_ns / wall_ns * MINUTE_NS / 1e9,
         wakeups_per_s=sum(each.wakeups for _, each in spent) / wall_ns * 1e9,
@@ -145,6 +146,11 @@ def _node(
         frame=_mean(each.octets for each in frames),
         serial_octets=serial,
     )
+
+
+def _short(word: str) -> str:
+    """Where it is installed is no matter."""
+    return Path(word).name if word.startswith("/") else word
 
 
 def _mean(values: Iterator[int]) -> float:

@@ -22,6 +22,8 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 # of an entry of /proc/PID/pagemap
 _PRESENT, _FRAME = 1 << 63, (1 << 55) - 1
+_PAGES_AT_ONCE = 1 << 17
+_LARGEST_OCTETS = 1 << 36
 
 
 class Memory(NamedTuple):
@@ -98,11 +100,13 @@ def _frames(pid: int) -> set[int]:
     with contextlib.suppress(OSError), open(f"{folder}/maps") as maps, open(f"{folder}/pagemap", "rb", 0) as pages:
         for line in maps:
             first, last = (int(each, 16) for each in line.split()[0].split("-"))
-            if "[v" in line:  # the kernel's own: vvar, vdso, vsyscall
+            # the kernel's own (vvar, vdso, vsyscall), and what nobody can have: reserved, or a sanitizer's shadow
+            if "[v" in line or " ---" in line or last - first > _LARGEST_OCTETS:
                 continue
-            entries = array.array("Q")
-            entries.frombytes(os.pread(pages.fileno(), (last - first) // PAGE * entries.itemsize, first // PAGE * 8))
-            found.update(entry & _FRAME for entry in entries if entry & _PRESENT)
+            for at in range(first // PAGE, last // PAGE, _PAGES_AT_ONCE):
+                entries = array.array("Q")
+                entries.frombytes(os.pread(pages.fileno(), min(_PAGES_AT_ONCE, last // PAGE - at) * 8, at * 8))
+                found.update(entry & _FRAME for entry in entries if entry & _PRESENT)
     return found - {0}
 
 

@@ -60,7 +60,7 @@ SHAPES: dict[str, Callable[[int], str]] = {
 
 
 def _play(haresources: str, steady_s: float) -> tuple[float, float, float]:
-    """FIGURES. TimeoutError."""
+    """FIGURES; 0 where a cost is lost in the noise, and counts for no exponent. TimeoutError."""
     with World() as world:
         pair = Pair(world, Files(ha_cf=UCAST, haresources=haresources))
         pair.boot()
@@ -76,7 +76,7 @@ def _play(haresources: str, steady_s: float) -> tuple[float, float, float]:
         time.sleep(AFTER_S)
         spent_ms = (_cpu_ns(pair.caesar) - before[0]) / 1e6 - (now_ns() - before[1]) / 1e9 * second_ms
         last = (pair.caesar.status() or {})["last_failover"]
-        return (last["completed_ns"] - last["declared_dead_ns"]) / 1e6, max(spent_ms, 0.001), second_ms
+        return (last["completed_ns"] - last["declared_dead_ns"]) / 1e6, max(spent_ms, 0.0), second_ms
 
 
 def _held(node: Node) -> bool:

@@ -17,7 +17,7 @@ def draw(curves: Sequence[Curve], path: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(7, 4.5))
     for curve in curves:
-        sizes, costs = zip(*curve.points, strict=True)
+        sizes, costs = zip(*(point for point in curve.points if point[1] > 0), strict=True)
         label = f"{curve.name}, {curve.unit}: exponent {curve.exponent:.2f}"
         axes.plot(sizes, costs, marker="o", label=label)
     first = curves[0]
