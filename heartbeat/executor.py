@@ -100,6 +100,7 @@ class Executor:
         self._serial = 0  # keys of children that no run of the core's waits for
         self._programs: dict[int, Callable[[int, str], None]] = {}  # told of such a child's end
         self._starting: dict[int, str] = {}  # runs that start a resource: its word
+        self._ending: tuple[str, ...] = ()  # groups that begin to be the other node's
         self.memory = PeerMemory(state_dir, loop)
         kept_in = run_dir if config.generation_method == "time" else state_dir
         self.generation = GenerationMemory(f"{kept_in}/hb_generation", loop)
@@ -290,7 +291,23 @@ class Executor:
         self._loop.log.write(action.severity, action.text)
 
     def _hold(self, action: Hold, now: int) -> None:
-        self.lease.hold(action.keys, alone=action.alone, instant=now)
+        if action.ending != self._ending:
+            before, self._ending = set(self._ending), action.ending
+            began, kept = set(action.ending) - before, before.intersection(action.keys)
+            self._cede([each for group in self._config.groups if group.key in began for each in group.resources])
+            self._keep([each for group in self._config.groups if group.key in kept for each in group.resources])
+        self.lease.hold(action.keys, alone=action.alone, instant=now, ending=action.ending)
+
+    def _cede(self, resources: Sequence[Resource]) -> None:
+        """The other node begins to have them: it alone tells the neighbours from here on, and after a crash nothing of
+        them is adopted."""
+        for resource in resources:
+            self._loop.schedule.cancel(("announce", resource))
+        self._held.stopping(*[resource.word for resource in resources])
+
+    def _keep(self, resources: Sequence[Resource]) -> None:
+        """They stay here after all."""
+        self._held.started(*[resource.word for resource in resources if resource in self._addresses])
 
     def _remember(self, action: Remember, now: int) -> None:
         self.memory.remember(action.node, action.generation, action.sequence)
@@ -329,6 +346,8 @@ class Executor:
             self._starting[action.run] = action.resource.word
         elif action.verb == STOP:
             self._held.stopping(action.resource.word)
+            # it may wait for a moment in which the heartbeats can bear it, and must not tell the neighbours until then
+            self._loop.schedule.cancel(("announce", action.resource))
         if agent is None:
             # nothing was ever started with it, so there is nothing to stop
             code = 0 if action.verb == STOP else NOT_FOUND

@@ -16,7 +16,8 @@ Rules:
   without the 128 bits of `token`, which are in the table and in RUN/lease.nft, for root alone to read. Nothing of it
   passes the operator's rules for IP, is tracked, or leaves the machine.
 * One frame carries a whole BLOCK of slots, an octet each: RENEW starts a lease that runs anew, and does nothing to one
-  that has run out; GRANT starts it in any case; REVOKE ends it. The kernel does either within our `send`.
+  that has run out; GRANT starts it in any case; CUT lets one that runs end soon; REVOKE ends it now. The kernel does
+  either within our `send`.
 * Loading is one transaction, by the program `nft` (a child of the daemon's, never on the path of a take-over). `text`
   with what is loaded now replaces the rules and leaves running leases alone; without, everything is made anew.
 
@@ -43,7 +44,7 @@ NFT = ("/usr/sbin/nft", "/sbin/nft", "/usr/local/sbin/nft", "/usr/bin/nft")
 
 ETHERTYPE = 0x88B5  # IEEE 802's first for local experiments
 TOKEN_OCTETS = 16
-RENEW, GRANT, REVOKE = 1, 2, 3
+RENEW, GRANT, REVOKE, CUT = 1, 2, 3, 4
 # The kernel reads no further than 255 octets into a packet.
 BLOCK_SLOTS = 128
 _HEAD = bytes(12) + ETHERTYPE.to_bytes(2)  # loopback has no hardware addresses
@@ -70,19 +71,21 @@ _NOTICES_AT_ONCE = 256
 
 class Plan:
     """What the table says. groups: key → (slot, packed addresses); interfaces: name → index, so that one that was made
-    anew makes another plan. lease_ms, grant_ms: what a renewal and a grant are good for. egress: watched too."""
+    anew makes another plan. lease_ms, grant_ms, cut_ms: what a renewal, a grant and a cut are good for. egress: watched
+    too."""
 
-    __slots__ = ("egress", "grant_ms", "groups", "interfaces", "lease_ms", "token")
+    __slots__ = ("cut_ms", "egress", "grant_ms", "groups", "interfaces", "lease_ms", "token")
 
     def __init__(
         self, token: bytes, groups: Mapping[str, tuple[int, tuple[bytes, ...]]], interfaces: Mapping[str, int],
-        *, lease_ms: int, grant_ms: int, egress: bool = True,
+        *, lease_ms: int, grant_ms: int, cut_ms: int = 1, egress: bool = True,
     ) -> None:  # fmt: skip
         self.token = token
         self.groups = dict(groups)
         self.interfaces = dict(interfaces)
         self.lease_ms = lease_ms
         self.grant_ms = grant_ms
+        self.cut_ms = cut_ms
         self.egress = egress
 
     def __eq__(self, other: object) -> bool:
@@ -92,8 +95,9 @@ class Plan:
 
     def watching(self, *, egress: bool) -> Plan:
         return Plan(
-            self.token, self.groups, self.interfaces, lease_ms=self.lease_ms, grant_ms=self.grant_ms, egress=egress
-        )
+            self.token, self.groups, self.interfaces, lease_ms=self.lease_ms, grant_ms=self.grant_ms,
+            cut_ms=self.cut_ms, egress=egress,
+        )  # fmt: skip
 
     @property
     def slots(self) -> dict[str, int]:
@@ -221,6 +225,7 @@ def _renewals(plan: Plan, block: int) -> list[str]:
                 f"{what} {RENEW} {_slot(slot)} @leases update @leases {{ {_slot(slot)} timeout {plan.lease_ms}ms }}",
                 f"{what} {GRANT} update @leases {{ {_slot(slot)} timeout {plan.grant_ms}ms }}",
                 f"{what} {REVOKE} delete @leases {{ {_slot(slot)} }}",
+                f"{what} {CUT} {_slot(slot)} @leases update @leases {{ {_slot(slot)} timeout {plan.cut_ms}ms }}",
             ]
     return rules
 
@@ -232,7 +237,7 @@ def _record(plan: Plan) -> dict[str, Any]:
     groups = {key: [slot, *(address.hex() for address in addresses)] for key, (slot, addresses) in plan.groups.items()}
     return {
         "token": plan.token.hex(), "groups": groups, "interfaces": plan.interfaces, "lease_ms": plan.lease_ms,
-        "grant_ms": plan.grant_ms, "egress": plan.egress,
+        "grant_ms": plan.grant_ms, "cut_ms": plan.cut_ms, "egress": plan.egress,
     }  # fmt: skip
 
 
@@ -250,7 +255,7 @@ def recorded(said: str) -> Plan | None:
             return None
         return Plan(
             token, groups, interfaces, lease_ms=int(record["lease_ms"]), grant_ms=int(record["grant_ms"]),
-            egress=bool(record["egress"]),
+            cut_ms=int(record.get("cut_ms", 0)), egress=bool(record["egress"]),
         )  # fmt: skip
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
@@ -260,7 +265,7 @@ def recorded(said: str) -> Plan | None:
 
 
 def frames(token: bytes, wanted: Mapping[int, int]) -> list[bytes]:
-    """wanted: slot → RENEW, GRANT or REVOKE. One frame for each block of slots that has one of them."""
+    """wanted: slot → RENEW, GRANT, REVOKE or CUT. One frame for each block of slots that has one of them."""
     blocks: dict[int, bytearray] = {}
     for slot, what in wanted.items():
         block, position = divmod(slot, BLOCK_SLOTS)

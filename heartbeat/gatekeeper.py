@@ -89,8 +89,9 @@ class Gatekeeper:
         return self._kernel is not None and not (self.trouble and self.loaded is None)
 
     def configure(
-        self, groups: Mapping[str, tuple[bytes, ...]], interfaces: Mapping[str, int], *, lease_ms: int, grant_ms: int
-    ) -> None:
+        self, groups: Mapping[str, tuple[bytes, ...]], interfaces: Mapping[str, int],
+        *, lease_ms: int, grant_ms: int, cut_ms: int,
+    ) -> None:  # fmt: skip
         """groups: key → its addresses; interfaces: name → index, on which they are asked for. All as nft can say it."""
         slots = self._assign(groups)
         for plan in (self.loaded, self._wanted):
@@ -99,7 +100,7 @@ class Gatekeeper:
             del self._former[next(iter(self._former))]
         self._wanted = gate.Plan(
             self._token, {key: (slots[key], addresses) for key, addresses in groups.items()}, interfaces,
-            lease_ms=lease_ms, grant_ms=grant_ms,
+            lease_ms=lease_ms, grant_ms=grant_ms, cut_ms=cut_ms,
         )  # fmt: skip
         if self._started:
             self._soon(SETTLE_NS)
@@ -236,7 +237,7 @@ class Gatekeeper:
     # --- leases
 
     def mark(self, keys: Iterable[str], what: int) -> None:
-        """gate.RENEW or GRANT for the leases of these groups; a group without one is passed over."""
+        """gate.RENEW, GRANT or CUT for the leases of these groups; a group without one is passed over."""
         self._send(dict.fromkeys(self._slots(keys), what))
 
     def end(self, keys: Iterable[str], keeping: Iterable[str]) -> None:

@@ -74,23 +74,25 @@ class HeldGroups:
         if key not in self.begun:
             self._append(BEGUN, key)
 
-    def started(self, word: str) -> None:
-        if word not in self.up:
-            self._append(UP, word)
+    def started(self, *words: str) -> None:
+        self._append(UP, *[word for word in words if word not in self.up])
 
-    def stopping(self, word: str) -> None:
-        if word in self.up:
-            self._append(DOWN, word)
+    def stopping(self, *words: str) -> None:
+        self._append(DOWN, *[word for word in words if word in self.up])
 
-    def _append(self, what: str, name: str) -> None:
-        self._apply(what, name)
+    def _append(self, what: str, *names: str) -> None:
+        """All in one: a thousand files opened would hold up the heartbeats."""
+        if not names:
+            return
+        for name in names:
+            self._apply(what, name)
         try:
             if self._lines >= COMPACT_LINES:
                 self._rewrite()
             else:
-                self._lines += 1
+                self._lines += len(names)
                 # the last line may have been cut short, and must not swallow this one
-                _write(self._path, os.O_APPEND, b"\n" + _line(what, name))
+                _write(self._path, os.O_APPEND, b"\n" + b"".join(_line(what, name) for name in names))
         except OSError as error:
             if self._warn is not None:
                 self._warn(f"{self._path}: {error.strerror}: a crash now would leave its scripts running")

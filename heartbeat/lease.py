@@ -13,6 +13,8 @@ Rules:
   taken back.
 * With the last sign older than a lease nothing is granted or renewed, but told to the core (LeaseLapsed). Only a new
   `hold` grants then. A node that is alone has nobody to be too late for.
+* A lease is cut when the other node is to begin to answer, as agreed: it runs for `overlap_ns` more at most and is
+  renewed no more. Only a new `hold` grants it again.
 * A frame on loopback is lost when a flood has filled the processor's queue. A lost renewal is mended by the next one; a
   grant is repeated with the next two signs of life.
 
@@ -79,6 +81,7 @@ class Lease:
         self._gate = Gatekeeper(run_dir, loop, run, self._enduring, self._table_loaded, self._table_failed)
         self._alone = False
         self._granted: dict[str, int] = {}  # key → how often the grant is still to be repeated
+        self._cut: set[str] = set()
         self._sign_ns: int | None = None
         self._extended_ns = 0
 
@@ -96,6 +99,7 @@ class Lease:
             {name: index for name, index in interfaces.items() if name not in self._unnamed},
             lease_ms=max(lease_ns // MILLISECOND, 1),
             grant_ms=max(self._grant_ns // MILLISECOND, 1),
+            cut_ms=max(settings.overlap_ns // MILLISECOND, 1),
         )
 
     def start(self, delay_ns: int = 0) -> None:
@@ -166,14 +170,22 @@ class Lease:
         """The last sign of life, if any, still keeps what is held."""
         return self._alone or self._sign_ns is None or self._loop.now() - self._sign_ns <= self._lease_ns
 
-    def hold(self, keys: Sequence[str], *, alone: bool, instant: int) -> None:
-        """What the core wants held from now on. instant: when it decided that."""
+    def hold(self, keys: Sequence[str], *, alone: bool, instant: int, ending: Sequence[str] = ()) -> None:
+        """What the core wants held from now on. instant: when it decided that. ending: of what is held, what is to run
+        out soon."""
+        if self._alone and not alone and self._sign_ns is not None:
+            # what is handed over before the next sign of life is not this node's, should it crash
+            self._sign.keep(self._sign_ns, alone=False)
         self._alone = alone
-        ended = self._granted.keys() - set(keys)
-        for key in ended:
-            del self._granted[key]
+        cut = self._granted.keys() & set(ending)
+        ended = (self._granted.keys() | self._cut) - {*keys, *ending}
+        for key in cut | ended:
+            self._granted.pop(key, None)
+        self._cut = (self._cut | cut) & set(ending)
         if ended:
-            self._gate.end(ended, keeping=keys)
+            self._gate.end(ended, keeping=(*keys, *ending))
+        if cut:
+            self._shorten(cut)
         fresh = [key for key in keys if key not in self._granted]
         if not fresh:
             return
@@ -184,6 +196,14 @@ class Lease:
         self._granted |= dict.fromkeys(fresh, REPEATED_GRANTS)
         if self._may_grant(now):
             self._grant(fresh, now)
+
+    def _shorten(self, keys: Collection[str]) -> None:
+        """A cut is no longer than a grant, and like one only right while the last sign of life is not old."""
+        now = self._loop.now()
+        if self._may_grant(now):
+            self._gate.mark(keys, gate.CUT)
+        if not self._may_grant(now) or (self._loop.now() - now > self._slack_ns and not self._alone):
+            self._gate.end(keys, keeping=self._granted)
 
     def _may_grant(self, now: int) -> bool:
         """Else the next sign of life, which is due, will bring it."""
@@ -229,8 +249,9 @@ class Lease:
             self._lapse()
 
     def _lapse(self) -> None:
-        self._gate.end(self._granted, keeping=())
+        self._gate.end((*self._granted, *self._cut), keeping=())
         self._granted = {}
+        self._cut = set()
         self._loop.push(LeaseLapsed())
 
     # --- to be asked

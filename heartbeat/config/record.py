@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 
+from heartbeat.config.words import INLINE_AGENTS
 from heartbeat.core.settings import FAILBACK_LEGACY, MILLISECOND, SECOND, Group, Resource, Settings, status_octets
 
 TYPE_CHECKING = False
@@ -241,6 +242,7 @@ class Config:
             resources_digest=self.resources_digest(),
             timing_digest=self.timing_digest(),
             hooks=self.hooks,
+            overlapping=INLINE_AGENTS if self.builtin_agents else (),
             divisor=self.divisor,
         )
 

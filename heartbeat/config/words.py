@@ -23,6 +23,7 @@ DELAY_MAX_S = 86_400
 BRACKETED_MAX = 64  # a v6 address has 45 characters at most
 
 ADDRESS_AGENTS = ("IPaddr", "IPaddr2", "IPv6addr")
+INLINE_AGENTS = (*ADDRESS_AGENTS, "SendArp")  # they run within the daemon, in no time to speak of
 NOTIFIERS = ("MailTo",)
 
 

@@ -57,14 +57,18 @@ class Hold:
     """From now on every status that is sent renews the leases of these groups (their keys): at once, and then with each
     status that a medium took; `alone`: with each status, whether a medium took it or not. Those of all others end now.
 
+    ending: the leases of these, where they run, run for `overlap_ns` more at most, and are renewed no more: the other
+    node begins to answer now.
+
     Said whenever it changes. A lease that runs out makes the group's addresses silent, whatever becomes of this
     process; the next `Hold` that names the group starts it again. Said before the group's agents start.
     """
 
-    __slots__ = ("alone", "keys")
+    __slots__ = ("alone", "ending", "keys")
 
-    def __init__(self, keys: tuple[str, ...], *, alone: bool) -> None:
+    def __init__(self, keys: tuple[str, ...], *, alone: bool, ending: tuple[str, ...] = ()) -> None:
         self.keys = keys
+        self.ending = ending
         self.alone = alone
 
 

@@ -1,13 +1,14 @@
 """What two of ours tell each other in every status, in the extra field `ext` (real 3.0.6 nodes ignore it).
 
     ext = "1" SP resources-digest SP timing-digest SP heard SP phase *( SP other ) *( SP group )
-    other = "?" nonce | "!" nonce | "#" number
+    other = "?" nonce | "!" nonce | "#" number | "&" abilities
 
 heard: the generation, hex, in which the sender hears the receiver, 0 for not at all; so a line that carries one way
 only is known at both ends. phase: u (unsettled), s (settled), l (leaving). ?: a nonce, 16 hex digits; the receiver's
 next statuses repeat it after !, which no recording can. #: the sequence number, hex, of the sender's newest message
-that is no status: statuses behind it that were lost need not come again, this one says it all. A later version's words
-begin with another such character and are skipped. group: four characters that name it (its key's hash, so that nodes
+that is no status: statuses behind it that were lost need not come again, this one says it all. &: what the sender can,
+a letter each: o, what is handed over may be on both nodes for a moment (overlap.py). A later version's words begin with
+another such character and are skipped. group: four characters that name it (its key's hash, so that nodes
 whose haresources differ still know each other's groups) and one for its state:
 
     -  not ours         x  not ours, and failed here a short while ago
@@ -35,6 +36,7 @@ LETTERS = CLAIMING + "-x"
 GROUPS_LIMIT = 1024
 OTHERS_LIMIT = 8  # words that are no groups
 NONCE_DIGITS = 16
+ABILITIES_LIMIT = 16
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
@@ -48,13 +50,16 @@ def label(key: str) -> str:
 
 
 class Bulletin:
-    """groups: label → state letter. challenge, answer: nonces, empty for none. decided: the number after #, 0: none."""
+    """groups: label → state letter. challenge, answer: nonces, empty for none. decided: the number after #, 0: none.
+    abilities: the letters after &."""
 
-    __slots__ = ("answer", "challenge", "decided", "groups", "heard", "phase", "resources_digest", "timing_digest")
+    __slots__ = (
+        "abilities", "answer", "challenge", "decided", "groups", "heard", "phase", "resources_digest", "timing_digest",
+    )  # fmt: skip
 
     def __init__(
         self, resources_digest: str, timing_digest: str, heard: int, phase: str, groups: dict[str, str],
-        *, challenge: str = "", answer: str = "", decided: int = 0,
+        *, challenge: str = "", answer: str = "", decided: int = 0, abilities: str = "",
     ) -> None:  # fmt: skip
         self.resources_digest = resources_digest
         self.timing_digest = timing_digest
@@ -64,6 +69,7 @@ class Bulletin:
         self.challenge = challenge
         self.answer = answer
         self.decided = decided
+        self.abilities = abilities
 
     def claims(self, group_label: str) -> bool:
         return self.groups.get(group_label, "-") in CLAIMING
@@ -85,6 +91,8 @@ class Bulletin:
             words.append("!" + self.answer)
         if self.decided:
             words.append(f"#{self.decided:x}")
+        if self.abilities:
+            words.append("&" + self.abilities)
         return " ".join(words + [name + letter for name, letter in self.groups.items()])
 
 
@@ -99,18 +107,13 @@ def parse(text: str | None) -> Bulletin | None:
     heard = _number(words[3])
     if heard < 0:
         return None
-    nonces = {"?": "", "!": ""}
-    decided = 0
+    said: dict[str, str] = {}
     groups = {}
     others = 0
     for word in words[5:]:
-        mark = word[:1]
-        if mark not in _ALPHABET:
+        if word[:1] not in _ALPHABET:
             others += 1
-            if mark in nonces and len(word) == 1 + NONCE_DIGITS:
-                nonces[mark] = word[1:]
-            elif mark == "#":
-                decided = _number(word[1:])
+            said[word[:1]] = word[1:]
         elif len(word) == 5 and word[4] in LETTERS:
             groups[word[:4]] = word[4]
         else:
@@ -123,10 +126,15 @@ def parse(text: str | None) -> Bulletin | None:
         heard,
         words[4],
         groups,
-        challenge=nonces["?"],
-        answer=nonces["!"],
-        decided=max(0, decided),
+        challenge=_nonce(said.get("?", "")),
+        answer=_nonce(said.get("!", "")),
+        decided=max(0, _number(said.get("#", ""))),
+        abilities=said.get("&", "")[:ABILITIES_LIMIT],
     )
+
+
+def _nonce(digits: str) -> str:
+    return digits if len(digits) == NONCE_DIGITS else ""
 
 
 def _number(digits: str) -> int:

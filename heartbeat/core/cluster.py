@@ -203,9 +203,7 @@ class Cluster:
 
     def _request(self, event: Request, now: int) -> None:
         if event.verb == "stop":
-            self._standby.leaving()
-            self._resources.leave()
-            self._original.report(without="all", info="shutdown")
+            self._standby.retreat.stop()
             self._outbox.reply(event.number, True, "stopping")
         elif event.verb == "accept":
             refused = self._reception.accept(event.argument, now)
@@ -214,7 +212,7 @@ class Cluster:
             if self._resources.state in (resources.LEAVING, resources.LEFT):
                 self._outbox.reply(event.number, False, "this node is stopping")
             else:
-                self._standby.request(event.number, event.verb, event.argument)
+                self._standby.command.request(event.number, event.verb, event.argument)
         else:
             self._outbox.reply(event.number, False, f"no such request: {event.verb}")
 
@@ -290,6 +288,7 @@ class Cluster:
             self.settings.resources_digest, self.settings.timing_digest, heard, phase,
             self._resources.letters(lapsed=self._lease.state == LAPSED),
             challenge=self._challenge.nonce, answer=self._challenge.answer, decided=self._outbox.decided,
+            abilities=self.settings.abilities,
         )  # fmt: skip
 
     def _handing_over(self) -> bool:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 STOPPED, STARTING, HELD, STOPPING, FAILED = range(5)
 
+# shared: not at all; the other node starts it, and then it goes from here; this node starts it, and then it goes there
+NOT, CEDED, MADE = range(3)
+
 # what looks wrong must look so in this many of the peer's statuses in a row
 PATIENCE = 2
 # a start that is still running when the group must go gets this long to end by itself
@@ -35,7 +38,8 @@ RETRY_FIRST_NS, RETRY_MOST_NS = 5 * SECOND, 300 * SECOND
 
 
 class GroupMachine(Machine):
-    """claimed: this node alone may start it. up: what has been started and not yet stopped, in order of start."""
+    """claimed: this node alone may start it. up: what has been started and not yet stopped, in order of start. shared:
+    for a moment both nodes claim it, as agreed (overlap.py)."""
 
     NAMES = ("stopped", "starting", "held", "stopping", "failed")
     ALLOWED = {
@@ -58,7 +62,7 @@ class GroupMachine(Machine):
     __slots__ = (
         "_failing", "_in_order", "_on_change", "_on_retry", "_outbox", "_policy", "_quiet", "_run", "_running",
         "_timer", "_timers", "_verb", "announced", "claimed", "contested_at", "failed_at", "failures", "offered",
-        "orphaned", "retry_timer", "settings", "up", "wanted",
+        "orphaned", "retry_timer", "settings", "shared", "up", "wanted",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +78,7 @@ class GroupMachine(Machine):
         self.settings = settings
         self.claimed = False
         self.wanted = False
+        self.shared = NOT
         self.up: list[Resource] = []
         self.failed_at: int | None = None
         self.failures = 0

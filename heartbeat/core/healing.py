@@ -69,6 +69,8 @@ class Healing:
         yielding = []
         for key, machine in self._resources.groups.items():
             label = self._resources.label(machine)
+            if machine.shared:
+                continue  # as agreed
             if not machine.claimed or leaves or not seen.contests(label):
                 if machine.announced and machine.claimed:  # the other has let go: make sure that the neighbours know
                     machine.announce()

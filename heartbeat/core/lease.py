@@ -13,6 +13,7 @@ holds nothing: the peer's last word, that it leaves, may have waited so long tha
 from __future__ import annotations
 
 from heartbeat.core.actions import CRIT, INFO, WARN, Hold
+from heartbeat.core.group import CEDED
 from heartbeat.core.machine import Machine
 from heartbeat.core.peer import DEAD
 from heartbeat.core.settings import MILLISECOND, NEVER
@@ -51,7 +52,7 @@ class Lease(Machine):
     }
 
     __slots__ = (
-        "_alone", "_challenge", "_introduce", "_keys", "_membership", "_outbox", "_resources", "_settings",
+        "_alone", "_challenge", "_ending", "_introduce", "_keys", "_membership", "_outbox", "_resources", "_settings",
         "_timer", "_timers", "ends", "length_ns",
     )  # fmt: skip
 
@@ -69,6 +70,7 @@ class Lease(Machine):
         self._challenge = challenge
         self._timer = timers.new(self._unanswered)
         self._keys: tuple[str, ...] = ()
+        self._ending: tuple[str, ...] = ()
         self._alone = False
         self.length_ns = NEVER
         self.ends = NEVER
@@ -83,13 +85,18 @@ class Lease(Machine):
     def refresh(self) -> None:
         """Say which leases are to run, where that has changed."""
         keys: tuple[str, ...] = ()
+        ending: tuple[str, ...] = ()
         if self.state == RUNNING:
-            keys = tuple([key for key, machine in self._resources.groups.items() if machine.claimed])
+            groups = self._resources.groups.items()
+            keys = tuple([key for key, machine in groups if machine.claimed and machine.shared != CEDED])
+            if self._ending or keys != self._keys:  # there may be a thousand, and this is asked after every event
+                ending = tuple([key for key, machine in groups if machine.claimed and machine.shared == CEDED])
         alone = self._resources.other.alone
-        if keys != self._keys or alone != self._alone:
+        if keys != self._keys or alone != self._alone or ending != self._ending:
             self._keys = keys
+            self._ending = ending
             self._alone = alone
-            self._outbox.put(Hold(keys, alone=alone))
+            self._outbox.put(Hold(keys, alone=alone, ending=ending))
             self._measure()
             self.renewed()
 

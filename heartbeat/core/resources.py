@@ -47,8 +47,8 @@ class Resources(Machine):
     }
 
     __slots__ = (
-        "_hand_over", "_healing", "_labels", "_local_labels", "_on_claim", "_outbox", "_retiring", "_timers", "ended",
-        "failback", "groups", "handing_over", "membership", "on_change", "other", "settings",
+        "_hand_over", "_healing", "_labels", "_local_labels", "_outbox", "_retiring", "_timers", "ended",
+        "failback", "groups", "handing_over", "membership", "on_change", "on_claim", "other", "settings",
     )  # fmt: skip
 
     def __init__(
@@ -62,7 +62,7 @@ class Resources(Machine):
         self.handing_over = handing_over
         self.membership = membership
         self.on_change = on_change
-        self._on_claim = on_claim
+        self.on_claim = on_claim
         self.ended = False  # the last action is out
         self._hand_over = hand_over
         self._outbox = outbox
@@ -81,7 +81,7 @@ class Resources(Machine):
         for key, machine in self.groups.items():
             if key in adopted:
                 machine.adopt()
-        self._on_claim()
+        self.on_claim()
         for key, machine in self.groups.items():
             if key in leftovers and key not in adopted:
                 machine.clean()
@@ -118,8 +118,8 @@ class Resources(Machine):
 
     @property
     def quiet(self) -> bool:
-        """Nothing is starting or stopping."""
-        return not any(machine.moving for machine in self.groups.values()) and not self.retiring
+        """Nothing is starting or stopping, or on both nodes."""
+        return not any(machine.moving or machine.shared for machine in self.groups.values()) and not self.retiring
 
     @property
     def retiring(self) -> bool:
@@ -130,8 +130,7 @@ class Resources(Machine):
     def holds(self) -> str:
         """none, local, foreign or all: the kinds of which every group is held, of the kinds that there are."""
         kinds = {self.local(machine) for machine in self.groups.values()}
-        lost = {self.local(machine) for machine in self.groups.values() if machine.state != group.HELD}
-        held = kinds - lost
+        held = kinds - {self.local(machine) for machine in self.groups.values() if machine.state != group.HELD}
         if not held:
             return "none"
         return "all" if len(held) == 2 else "local" if True in held else "foreign"
@@ -151,7 +150,7 @@ class Resources(Machine):
         for machine in wanted:
             machine.claimed = True
             machine.orphaned = 0
-        self._on_claim()
+        self.on_claim()
         for machine in wanted:
             if self.local(machine) and not self.handing_over():
                 self._outbox.hooks.acquire(machine.settings.key, asked=not self.other.alone)
@@ -163,7 +162,7 @@ class Resources(Machine):
         for machine in gone:
             machine.claimed = False
             machine.orphaned = 0
-        self._on_claim()  # silent from here on, whatever becomes of the agents
+        self.on_claim()  # silent from here on, whatever becomes of the agents
         for machine in gone:
             if machine.wanted or machine.state == group.FAILED:
                 machine.want(False)
@@ -228,6 +227,7 @@ class Resources(Machine):
         taken = [machine for machine in self.groups.values() if machine.claimed and seen.contests(self.label(machine))]
         if taken:
             self.disclaim(taken)
+            self.membership.hasten(self._outbox.now)  # it may wait for that, to keep it (overlap.py)
 
     def describe_claims(self) -> str:
         return " ".join(key for key, machine in self.groups.items() if machine.claimed) or "nothing"
@@ -313,7 +313,7 @@ class Resources(Machine):
         self.enter(LEFT)
         for machine in self.groups.values():
             machine.claimed = False
-        self._on_claim()
+        self.on_claim()
         self._outbox.send("shutdone", [("st", b"dead")], priority=URGENT)
         self._outbox.note(INFO, "all resources are relinquished")
         return True

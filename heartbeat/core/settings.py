@@ -26,6 +26,13 @@ NODES_MOST = 100
 LEASE_MARGIN_PART = 10
 LEASE_MARGIN_LEAST_NS = 8 * MILLISECOND
 
+# what an operator's other node is told that this one can, a letter each (bulletin.py)
+OVERLAP = "o"
+# What is handed over may be on two nodes for so long, and three frames on the slowest line; the kernel, which counts
+# leases in its own ticks, is told a margin less.
+OVERLAP_NS = 250 * MILLISECOND
+OVERLAP_FRAMES = 3
+
 # A process at real-time priority answers in far less, also on a machine that stalls now and then.
 ANSWER_NS = 50 * MILLISECOND
 
@@ -97,15 +104,20 @@ class Settings:
     half of the margin. alone_ns: for so long a run that had found the peer dead may be continued by the next one.
     ping_nodes: names; deadping_ns: silent for so long is dead. ipfail: they are counted, and that counts (ipfail.py).
     hooks: names of the operator's scripts in rc.d that are to run (hooks.py).
+    overlapping: names of the agents of which two nodes may have one up for a moment, where they have agreed to; none
+    where that may be an operator's script. overlap_ns: for so long, after what was agreed; 0: never. It is a grant's
+    length at most, because it begins between two signs of life. abilities: what this node tells the other that it can
+    (bulletin.py).
     strong_required: a message without the strong signature (docs/protocol.md) is nobody's.
     divisor: all times, the core's own constants too, run this many times faster (1 for operators).
     """
 
     __slots__ = (
-        "alone_ns", "answer_ns", "auto_failback", "deadping_ns", "deadtime_ns", "divisor", "failback_delay_ns",
-        "frame_ns", "grant_ns", "groups", "hooks", "hopfudge", "initdead_ns", "ipfail", "keepalive_ns", "lease_ns",
-        "lease_slack_ns", "max_rexmit_delay_ns", "media", "node", "nodes", "ping_nodes", "reboot_on_stop_failure",
-        "resources_digest", "strong_required", "timing_digest", "uuid", "warntime_ns",
+        "alone_ns", "answer_ns", "auto_failback", "deadping_ns", "deadtime_ns", "divisor",
+        "failback_delay_ns", "frame_ns", "grant_ns", "groups", "hooks", "hopfudge", "initdead_ns", "ipfail",
+        "keepalive_ns", "lease_ns", "lease_slack_ns", "max_rexmit_delay_ns", "media", "node", "nodes", "overlap_ns",
+        "overlapping", "ping_nodes", "reboot_on_stop_failure", "resources_digest", "strong_required", "timing_digest",
+        "uuid", "warntime_ns",
     )  # fmt: skip
 
     def __init__(
@@ -133,6 +145,7 @@ class Settings:
         resources_digest: str = "00000000",
         timing_digest: str = "00000000",
         hooks: Collection[str] = (),
+        overlapping: Collection[str] = (),
         divisor: int = 1,
     ) -> None:
         self.node = node
@@ -157,6 +170,7 @@ class Settings:
         self.resources_digest = resources_digest
         self.timing_digest = timing_digest
         self.hooks = frozenset(hooks)
+        self.overlapping = frozenset(overlapping)
         self.divisor = divisor
         margin_ns = max(deadtime_ns // LEASE_MARGIN_PART, LEASE_MARGIN_LEAST_NS)
         self.lease_ns = max(deadtime_ns - margin_ns, MILLISECOND)
@@ -165,3 +179,14 @@ class Settings:
         self.alone_ns = initdead_ns // 2
         # a process that is woken, two statuses there for one back, sent together or soon after each other
         self.answer_ns = max(ANSWER_NS, keepalive_ns // 4) + 3 * frame_ns
+        self.overlap_ns = self._overlap_ns()
+
+    @property
+    def abilities(self) -> str:
+        return OVERLAP if self.overlap_ns else ""
+
+    def _overlap_ns(self) -> int:
+        """None where it would be no more than a few of the kernel's ticks."""
+        most_ns = OVERLAP_NS // self.divisor + OVERLAP_FRAMES * self.frame_ns - LEASE_MARGIN_LEAST_NS
+        found_ns = min(most_ns, self.grant_ns)
+        return found_ns if self.overlapping and found_ns >= LEASE_MARGIN_LEAST_NS else 0

@@ -12,7 +12,8 @@ Who gives (A) and who takes (B) exchange `ask_resources`, as the original does; 
 
 Instead of `other` B may answer `not`, and A keeps what it has. Nothing is released before B has promised to take it;
 A claims a group until it is down, and then says so in its status, where others still stop: B takes it at once, so that
-no group waits for another's script. The last go with `done`. hb_takeover on B asks A to begin; where A won't, its `not`
+no group waits for another's script. The last go with `done`. Between two of ours, groups of addresses are made by B
+before A releases them (overlap.py), at the same time. hb_takeover on B asks A to begin; where A won't, its `not`
 says that it answers that (`to`): a hand-over that A has begun meanwhile goes on.
 """
 
@@ -20,11 +21,16 @@ from __future__ import annotations
 
 from heartbeat.core import group, resources
 from heartbeat.core.actions import INFO, URGENT, WARN
+from heartbeat.core.command import KINDS, REPLY_NS, Command
 from heartbeat.core.machine import Machine
+from heartbeat.core.overlap import CEDING, Overlap
+from heartbeat.core.retreat import Retreat
 from heartbeat.core.settings import SECOND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from _hbfast.codec import Message
     from heartbeat.core.group import GroupMachine
     from heartbeat.core.original import Report
@@ -37,10 +43,8 @@ if TYPE_CHECKING:
 IDLE, ASKED, RELEASING, HANDED, PROMISED, ACQUIRING = range(6)
 GIVING = (ASKED, RELEASING, HANDED)
 
-REPLY_NS = 10 * SECOND  # for an answer
 WORK_NS = 3600 * SECOND  # for the other node's agents
 
-KINDS = ("all", "local", "foreign")
 MIRROR = {"all": "all", "local": "foreign", "foreign": "local"}
 
 
@@ -63,8 +67,8 @@ class Standby(Machine):
     }
 
     __slots__ = (
-        "_agreed", "_groups", "_kind", "_outbox", "_report", "_request", "_resources", "_settings", "_spoken", "_timer",
-        "_timers",
+        "_agreed", "_asked_at", "_groups", "_kind", "_outbox", "_report", "_resources", "_settings", "_spoken",
+        "_timer", "_timers", "command", "overlap", "retreat",
     )  # fmt: skip
 
     def __init__(
@@ -80,41 +84,18 @@ class Standby(Machine):
         self._groups: list[GroupMachine] = []
         self._kind = "all"
         self._spoken = 0  # when this node promised, or said that it has released
+        self._asked_at = 0
         self._agreed = 0  # number of the peer's message with which the hand-over was agreed
-        self._request = 0  # the operator's, answered when the hand-over has ended
+        self.command = Command(outbox, timers, resources, self)
+        self.overlap = Overlap(outbox, timers, resources, self._say)
+        self.retreat = Retreat(outbox, resources, self, report)
 
     def reconfigure(self, settings: Settings) -> None:
         """After the groups were replanned. What a reload has removed is no part of a hand-over any more."""
         self._settings = settings
         self._groups = [machine for machine in self._groups if machine in self._resources.groups.values()]
 
-    # --- the operator
-
-    def request(self, number: int, verb: str, argument: str) -> None:
-        """standby or takeover of a set, seen from this node. Answered now, or when the move is done."""
-        kind = {"": "all", "failback": "foreign" if verb == "standby" else "local"}.get(argument, argument)
-        giving = verb == "standby"
-        if kind not in KINDS:
-            self._outbox.reply(number, False, f"no such set: {argument}; use all, local, foreign or failback")
-            return
-        chosen = self._set(kind)
-        concerned = [m for m in chosen if m.claimed == giving]
-        if not concerned and not any(m in self._groups for m in chosen):
-            self._outbox.reply(number, True, "nothing to move: it is there already")
-            return
-        trouble = self._trouble()
-        if trouble:
-            self._outbox.reply(number, False, trouble)
-            return
-        self._answer(False, "another move was asked for")
-        self._request = number
-        if giving:
-            self._begin(concerned, kind)
-        else:
-            self._outbox.send("hb_takeover", [("rsc_hold", kind.encode())], priority=URGENT)
-            self._timers.arm(self._timer, self._outbox.now + REPLY_NS // self._settings.divisor)
-
-    def _trouble(self) -> str | None:
+    def trouble(self) -> str | None:
         """Why no hand-over can begin now."""
         if self._resources.legacy:
             return "Heartbeat 3.0.6 hands nothing over with auto_failback legacy: make it on or off on both nodes"
@@ -126,42 +107,48 @@ class Standby(Machine):
             return "the other node cannot take over: it is dead, or has not settled, or does not hear this node"
         return None
 
-    def _set(self, kind: str) -> list[GroupMachine]:
+    def set_of(self, kind: str) -> list[GroupMachine]:
+        """The groups of a set, seen from this node."""
         machines = self._resources.groups.values()
         return [m for m in machines if kind == "all" or (kind == "local") == self._resources.local(m)]
 
     @property
     def asked(self) -> bool:
         """An operator waits for an answer."""
-        return self._request != 0
+        return self.command.number != 0
 
-    def _answer(self, ok: bool, text: str) -> None:
-        if self._request:
-            self._outbox.reply(self._request, ok, text)
-            self._request = 0
+    def moves(self, machines: list[GroupMachine]) -> bool:
+        return any(machine in self._groups for machine in machines)
 
     # --- giving
 
     def give(self, machines: list[GroupMachine], kind: str) -> bool:
         """Hand these over to the peer; False where that can't begin now."""
-        whole = all(machine in machines for machine in self._set(kind) if machine.claimed)
-        if self._trouble() or (self._resources.other.original and not whole):
+        whole = all(machine in machines for machine in self.set_of(kind) if machine.claimed)
+        if self.trouble() or (self._resources.other.original and not whole):
             return False
-        self._begin(machines, kind)
+        self.begin(machines, kind)
         return True
 
-    def _begin(self, machines: list[GroupMachine], kind: str) -> None:
+    def begin(self, machines: list[GroupMachine], kind: str, patience_ns: int = 0) -> None:
+        """Ask the peer to take these. patience_ns: with its answer, where that is not the usual."""
         self.enter(ASKED)
+        self._asked_at = self._outbox.now
         self._groups = machines
         self._kind = kind
         self._outbox.note(INFO, f"{self._settings.node} wants to go standby [{kind}]")
-        self._say("me")
-        self._timers.arm(self._timer, self._outbox.now + REPLY_NS // self._settings.divisor)
+        self._say("me", machines=machines)
+        self._timers.arm(self._timer, self._outbox.now + (patience_ns or REPLY_NS // self._settings.divisor))
 
-    def _say(self, info: str, ok: str = "") -> None:
+    @property
+    def ceding(self) -> bool:
+        """The peer may still make what this node has."""
+        return self.state == ASKED or self.overlap.state == CEDING
+
+    def _say(self, info: str, *, ok: str = "", machines: Iterable[GroupMachine] = ()) -> None:
         fields = [("rsc_hold", self._kind.encode()), ("info", info.encode())]
-        if info == "me" and not self._resources.other.original:
-            fields.append(("groups", " ".join(map(self._resources.label, self._groups)).encode()))
+        if info in ("me", "make") and not self._resources.other.original:
+            fields.append(("groups", " ".join(map(self._resources.label, machines)).encode()))
         if ok:
             fields.append(("ok", ok.encode()))
         self._outbox.send("ask_resources", fields, priority=URGENT)
@@ -171,8 +158,10 @@ class Standby(Machine):
         self._timers.disarm(self._timer)
         self._outbox.note(INFO, f"{peer.name} can take our {self._kind} resources; giving them up")
         self._report(without=self._kind, info="standby")
+        self.overlap.cede(self._groups, self._asked_at)
         for machine in self._groups:
-            machine.want(False)
+            if not machine.shared:
+                machine.want(False)
 
     # --- taking
 
@@ -183,9 +172,10 @@ class Standby(Machine):
             return
         named = set(labels.split()) if labels is not None else None
         self._groups = [
-            m for m in self._set(MIRROR[kind])
+            m for m in self.set_of(MIRROR[kind])
             if (named is None or self._resources.label(m) in named) and not m.claimed
         ]  # fmt: skip
+        self.overlap.made()  # of a hand-over that the peer has forgotten
         self.enter(PROMISED)
         self._kind = kind
         self._agreed = message.sequence
@@ -214,10 +204,13 @@ class Standby(Machine):
             self._say("not")  # too late: we have given up asking
         elif info == "not":
             self._refused(peer, takeover=message.get("to") == "hb_takeover")
-        elif info == "done" and message.sequence < self._agreed:
+        elif message.sequence < self._agreed:
             return  # it was late, and belongs to another hand-over
+        elif info in ("make", "ready"):
+            self.overlap.hear(peer, message, self._groups if self.state == PROMISED else ())
         elif info == "done" and self.state == PROMISED:
             self._acquire()
+            self.overlap.made()
             self._resources.other.released(map(self._resources.label, self._groups), message.sequence)
             self._resources.claim(self._groups, f"{peer.name} has released them")
         elif info == "done" and self.state == HANDED:
@@ -226,8 +219,10 @@ class Standby(Machine):
             self._end(ok, f"{peer.name} has taken over" if ok else f"{peer.name} could not start all of it")
 
     def _asked(self, peer: Peer, message: Message) -> None:
-        if self.state == ASKED and peer.name < self._settings.node:
-            self._answer(False, f"{peer.name} asked for a hand-over at the same time: try again")
+        if self.state == ASKED and peer.name < self._settings.node and self.retreat.under_way:
+            self.retreat.leave()
+        elif self.state == ASKED and peer.name < self._settings.node:
+            self.command.answer(False, f"{peer.name} asked for a hand-over at the same time: try again")
             self._promise(peer, message)
         elif self.state == ASKED:
             return  # the peer gives way
@@ -245,8 +240,7 @@ class Standby(Machine):
     def _refused(self, peer: Peer, *, takeover: bool) -> None:
         text = f"{peer.name} refused: it is busy; try again"
         if self.state == IDLE:
-            self._timers.disarm(self._timer)
-            self._answer(False, text)
+            self.command.answer(False, text)
         elif self.state in (ASKED, PROMISED) and not takeover:
             self._end(False, text)
 
@@ -255,13 +249,13 @@ class Standby(Machine):
         kind = MIRROR.get(message.get("rsc_hold") or "")
         if kind is None:
             return
-        concerned = [machine for machine in self._set(kind) if machine.claimed]
+        concerned = [machine for machine in self.set_of(kind) if machine.claimed]
         if self.state in GIVING and all(machine in self._groups for machine in concerned):
             return  # it is on its way: the two operators want the same
-        if concerned and not self._trouble():
-            self._begin(concerned, kind)
+        if concerned and not self.trouble():
+            self.begin(concerned, kind)
         else:
-            self._outbox.note(WARN, f"takeover request of {peer.name} refused: {self._trouble() or 'nothing to give'}")
+            self._outbox.note(WARN, f"takeover request of {peer.name} refused: {self.trouble() or 'nothing to give'}")
             fields = [("rsc_hold", kind.encode()), ("info", b"not"), ("to", b"hb_takeover")]
             self._outbox.send("ask_resources", fields, priority=URGENT)
 
@@ -273,11 +267,13 @@ class Standby(Machine):
         other = self._resources.other
         if other.original:
             return  # of its groups it says nothing in time
+        self.overlap.peer_status(void=self.state != RELEASING)
         if self.state == PROMISED:
             down = [m for m in self._groups if other.gave_up(self._resources.label(m))]
             self._resources.claim(down, "the other node has stopped them")
         groups = [m for m in self._groups if not m.claimed]
-        if self.state == PROMISED and self._groups and not groups and not other.moving:
+        theirs = any(other.claims(self._resources.label(m)) for m in self._groups)
+        if self.state == PROMISED and self._groups and not groups and not theirs and not other.moving:
             self._acquire()
         letters = {other.letter(self._resources.label(machine)) for machine in groups}
         if self.state == HANDED and letters <= {"h", "f"}:
@@ -294,20 +290,23 @@ class Standby(Machine):
 
     def progress(self) -> None:
         """Something may have come up or gone down."""
+        self.overlap.progress()
+        self.retreat.progress()
         if self.state == RELEASING:
             down = [m for m in self._groups if m.claimed and m.state in (group.STOPPED, group.FAILED)]
             if down:
                 self._resources.disclaim(down)
                 self._resources.membership.hasten(self._outbox.now)
         # what a reload has removed meanwhile was offered, too
-        if self.state == RELEASING and not any(m.claimed for m in self._groups) and not self._resources.retiring:
+        here = self.state == RELEASING and any(m.claimed or m.moving for m in self._groups)
+        if self.state == RELEASING and not here and not self._resources.retiring:
             self.enter(HANDED)
             self._say("done")
             self._spoken = self._outbox.now
             self._timers.arm(self._timer, self._outbox.now + WORK_NS // self._settings.divisor)
         elif self.state == ACQUIRING and not any(m.moving for m in self._groups):
             up = all(machine.state == group.HELD for machine in self._groups)
-            self._say("done", "OK" if up else "no")
+            self._say("done", ok="OK" if up else "no")
             self._end(up, "taken over" if up else "not all of it could be started")
 
     def _end(self, ok: bool, text: str) -> None:
@@ -318,14 +317,12 @@ class Standby(Machine):
         self._groups = []
         if moved:
             self._report(without=given)
-        self._answer(ok, text)
+        self.command.answer(ok, text)
         self._resources.on_change()
 
     def _too_late(self, now: int) -> None:
         peer = self._resources.other.peer
-        if self.state == IDLE:
-            self._answer(False, "the other node did not answer")
-        elif self.state == PROMISED and peer is not None and peer.bulletin is None and not peer.stable:
+        if self.state == PROMISED and peer is not None and peer.bulletin is None and not peer.stable:
             # an original that has begun says so; one that was busy has dropped its own request by now
             self._timers.arm(self._timer, now + WORK_NS // self._settings.divisor)
         elif self.state in (ASKED, HANDED, PROMISED):
@@ -334,8 +331,10 @@ class Standby(Machine):
 
     def peer_lost(self, why: str) -> None:
         """The peer is dead, has left, or has restarted: whatever was agreed is void."""
+        self.overlap.peer_lost()
+        self.retreat.peer_lost()
         if self.state == IDLE:
-            self._answer(False, why)
+            self.command.answer(False, why)
             return
         again = [m for m in self._groups if m.claimed] if self.state == RELEASING else []
         self._end(False, why)
@@ -344,7 +343,8 @@ class Standby(Machine):
 
     def leaving(self) -> None:
         """This node stops: it releases everything anyway."""
+        self.overlap.leave()
         if self.state == IDLE:
-            self._answer(False, "this node is stopping")
+            self.command.answer(False, "this node is stopping")
         else:
             self._end(False, "this node is stopping")

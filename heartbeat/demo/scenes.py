@@ -187,7 +187,7 @@ class Stage:
         first_ns, _ = self._first_answers(start_ns)
         released_ns = self._world.observer.first(start_ns, old.name, self.pair.site.lan_address, added=False)
         assert released_ns is not None  # the kernel says that it does not hold it any more
-        scene.outage_ms = _ms(first_ns - released_ns)
+        scene.outage_ms = _ms(max(first_ns - released_ns, 0))  # mostly the other has it before
         scene.lost = self.pair.lost(start_ns)[0]
         if scene.outage_ms > self._least_detection_ms():
             raise TroubleError(f"a hand-over that takes as long as a death, {scene.outage_ms} ms, is none")

@@ -53,6 +53,8 @@ class Agents:
         """RunAgent. Its `AgentExited` follows, later."""
         node, resource = self._node, action.resource
         if action.verb in (ANNOUNCE, REDIRECT) or resource.notifier:
+            if action.verb == ANNOUNCE and resource.name in ADDRESS_AGENTS:
+                node.note(f"tells the neighbours again who has {resource.word}")
             return
         node.note(f"{action.verb} {resource.word}")
         for other in self.running.values():
@@ -64,6 +66,7 @@ class Agents:
             node.machine.begun[action.group] = None
         else:
             node.machine.started.discard(resource)
+            node.machine.ceded.discard(resource)
         self.running[action.run] = action
         node.changed()
         trouble = self._meet(action)

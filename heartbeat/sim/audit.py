@@ -16,7 +16,10 @@ nothing that is lost is an excuse, as it is none where the nodes were not apart.
 
 A pause is no excuse for two, however long, nor is a crash: that is what the lease is for. But one that comes while two
 are letting go after a partition ends it no sooner than the lease does: until then the allowance waits for who does not
-run, for a death time at most. Hand-overs have no excuse, until a hand-over may make before it breaks.
+run, for a death time at most.
+
+An agreed hand-over is the other excuse: where one of the two has had its lease cut, so that the other may begin, both
+may answer for 250 ms and three frames, from the first instant at which they do.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from collections import Counter, deque
 
 from heartbeat.core.history import LIMIT as HISTORY_LIMIT
 from heartbeat.core.history import History
-from heartbeat.core.settings import SECOND
+from heartbeat.core.settings import MILLISECOND, SECOND
 from heartbeat.core.timers import CAPACITY
 from heartbeat.sim.driver import PAUSED, RUNNING
 from heartbeat.sim.medium import NEVER
@@ -40,8 +43,8 @@ if TYPE_CHECKING:
     from heartbeat.sim.medium import Lane
     from heartbeat.sim.world import World
 
-# What an agreed hand-over may overlap, three frame times besides. None: every group is released before it is taken.
-HAND_OVER_NS = 0
+# What an agreed hand-over may overlap, three frame times besides.
+HAND_OVER_NS = 250 * MILLISECOND
 HEALING_NS = SECOND
 FRAMES = 3
 
@@ -135,9 +138,10 @@ class Audit:
         answer = self._answers_of.get(resource)
         if answer is None or answer.node is not node or answer.until != NEVER:
             return
-        lease = node.machine.leases.end_of(node.machine.up[resource])
+        key = node.machine.up[resource]
+        lease = node.machine.leases.end_of(key)
         answer.until = min(self.world.now, lease)
-        answer.released = released and lease > self.world.now
+        answer.released = (released or node.machine.leases.is_cut(key)) and lease > self.world.now
 
     def stopped(self, node: Driver) -> None:
         """A daemon has ended cleanly: nothing of its groups is up, but for what would not stop."""
@@ -169,6 +173,10 @@ class Audit:
         """How long two holders may last once a medium works both ways."""
         return HEALING_NS + 2 * self.world.keepalive_ns + FRAMES * self.world.frame_time_ns()
 
+    def hand_over_ns(self) -> int:
+        """How long two may have what is handed over."""
+        return HAND_OVER_NS + FRAMES * self.world.frame_time_ns()
+
     def _look_at_holders(self) -> None:
         world, now = self.world, self.world.now
         one, other = world.nodes
@@ -188,7 +196,14 @@ class Audit:
             self._pauses.clear()
             self._waited = -NEVER
         elif now > self._allowed_until():
-            self._fail_double()
+            self._fail_but_for_agreed()
+
+    def _agreed(self, resource: Resource) -> bool:
+        """Is it a hand-over's, which may be on both nodes for so long?"""
+        if self.world.now > self._double[resource] + self.hand_over_ns():
+            return False
+        machines = [node.machine for node in self.world.nodes]
+        return any(machine.leases.is_cut(machine.up[resource]) for machine in machines)
 
     def _allowed_until(self) -> int:
         """How long the two holders of this instant may last."""
@@ -206,13 +221,15 @@ class Audit:
     def _begin_double(self, node: Driver, resource: Resource) -> None:
         world = self.world
         answer = self._answers_of.get(resource)
-        if answer is not None:
-            self._count_take_over(node if answer.node is not node else node.peer, resource)
         self._double[resource] = world.now
-        world.note("audit", f"two answer for {resource.word}")
+        agreed = self._agreed(resource)
+        if answer is not None and not agreed:
+            self._count_take_over(node if answer.node is not node else node.peer, resource)
+        world.note("audit", f"two answer for {resource.word}{', as agreed' if agreed else ''}")
         if world.now > self._allowed_until():
-            self._fail_double()
-        world.at(max(world.last_apart(), world.now) + self.healing_ns() + 1, self._look_again)
+            self._fail_but_for_agreed()
+        allowed_ns = self.hand_over_ns() if agreed else self.healing_ns()
+        world.at(max(world.last_apart(), world.now) + allowed_ns + 1, self._look_again)
 
     def _look_again(self, _: object) -> None:
         """The time allowed for two holders may be over."""
@@ -220,15 +237,20 @@ class Audit:
         if self._double:
             self.world.at(max(self._allowed_until(), self.world.now) + 1_000_000, self._look_again)
 
-    def _fail_double(self) -> None:
+    def _fail_but_for_agreed(self) -> None:
+        for resource, since in self._double.items():
+            if not self._agreed(resource):
+                self._fail_double(resource, since)
+
+    def _fail_double(self, resource: Resource, since: int) -> None:
         world = self.world
-        resource, since = next(iter(self._double.items()))
         apart = world.last_apart()
         when = "never" if apart < 0 else f"last at {apart / SECOND:.6f}"
         self.fail(
             "two holders",
             f"{resource.word} since {since / SECOND:.6f}; the nodes were apart {when}, "
-            f"and have {self.healing_ns() / SECOND:.3f} s from then on",
+            f"and have {self.healing_ns() / SECOND:.3f} s from then on; a hand-over has "
+            f"{self.hand_over_ns() / SECOND:.3f} s",
         )
 
     def _answers(self, node: Driver, resource: Resource) -> None:

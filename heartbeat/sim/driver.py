@@ -92,6 +92,7 @@ class Driver:
         self.leaving = False  # it was told to stop
         self.wanted = True  # the supervisor keeps it running
         self.pauses = 0
+        self.on_ceding: Callable[[], None] | None = None  # for a moment two are to have something
         self.accepting: set[str] = set()  # the operator has accepted these, of this daemon
         self.wall_offset_ns = EPOCH_S * SECOND - index * SECOND  # the second node's is late
         self._core = core or Cluster
@@ -288,10 +289,14 @@ class Driver:
         self.power_cycle(REBOOT_NS)
 
     def _hold(self, action: Hold, now: int) -> None:
-        self.note(f"hold {' '.join(action.keys) or 'nothing'}{' (alone)' if action.alone else ''}")
+        ending = f", {' '.join(action.ending)} for a moment" if action.ending else ""
+        self.note(f"hold {' '.join(action.keys) or 'nothing'}{' (alone)' if action.alone else ''}{ending}")
         self.world.audit.before_grant(self)
-        if self._lease.hold(action.keys, now, alone=action.alone):
+        self.machine.keep(action.keys, action.ending)
+        if self._lease.hold(action.keys, now, alone=action.alone, ending=action.ending):
             self._lapsed()
+        if action.ending and self.on_ceding is not None:
+            self.on_ceding()
 
     def _reply(self, action: Reply) -> None:
         if action.number == 0:

@@ -7,7 +7,7 @@ nothing. What a fault began it ends itself, unless all was healed meanwhile (Wor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from heartbeat.core.settings import SECOND
@@ -48,11 +48,14 @@ WEIGHTS = {
     "clock step": 1,
     "agent": 6,
     "command": 6,
+    "amid": 4,
     "replay": 3,
     "edit": 3,
 }
 COMMANDS = ("standby", "takeover")
 SETS = ("all", "local", "foreign", "failback")
+# what befalls one of two while both have a group for a moment
+AMID = ("crash", "power", "pause", "stop", "cut all")
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,8 @@ DETAILS: dict[str, Callable[[Random], tuple[str, float]]] = {
     "old state": lambda random: ("", random.randrange(1, 5)),
     "agent": lambda random: (random.choice(TROUBLES), random.randrange(64)),
     "command": lambda random: (f"{random.choice(COMMANDS)} {random.choice(SETS)}", 0.0),
+    # how much of that moment has passed; most of it is over when it has hardly begun
+    "amid": lambda random: (random.choice(AMID), 10 ** random.uniform(-5, 0)),
     "replay": lambda random: ("", random.randrange(1, 60)),
     "edit": lambda random: (random.choice(EDITS), random.randrange(64)),
 }
@@ -152,6 +157,7 @@ class Faults:
             "clock step": self._clock_step,
             "agent": self._agent,
             "command": self._command,
+            "amid": self._amid,
             "edit": self._edit,
             "replay": self._replay,
         }
@@ -321,6 +327,30 @@ class Faults:
         node = self._node(fault)
         node.request(*fault.what.split())
         return node.state == RUNNING
+
+    def _amid(self, fault: Fault) -> bool:
+        """An operator has one give what it has, or stop; and while both have it something befalls the one or the other.
+        It counts when it does."""
+        world = self._world
+        giver = next((node for node in world.nodes if node.state == RUNNING and node.machine.up), None)
+        if giver is None:
+            return False
+        struck = replace(fault, kind=fault.what, node=(giver, giver.peer)[fault.node].index)
+
+        def strike(_: object) -> None:
+            if not world.epoch and self._methods[struck.kind](struck):
+                world.note("fault", f"amid a hand-over: {struck.kind}, node {struck.node + 1}")
+                self._count(fault)
+
+        def ceding() -> None:
+            giver.on_ceding = None
+            world.at(world.now + round(giver.settings.overlap_ns * fault.value), strike)
+
+        giver.on_ceding = ceding
+        giver.request(*("stop",) if fault.at_ns % 4 == 0 else ("standby", "all"))
+        if giver.leaving:
+            self._after(fault, giver.start)
+        return False
 
     def _replay(self, fault: Fault) -> bool:
         """Somebody plays back what a node has said, on the media on which they heard it: good signatures, old news."""

@@ -36,15 +36,16 @@ class Sign:
 
 class KernelLeases:
     """One lease a group. Those that the last sign of life has renewed end together, `length_ns` after it; one that was
-    granted since has an end of its own."""
+    granted since has an end of its own, and so has one that was cut: its group begins to be the other node's."""
 
-    __slots__ = ("_own", "_shared", "_sign", "length_ns")
+    __slots__ = ("_cut", "_own", "_shared", "_sign", "length_ns")
 
     def __init__(self, sign: Sign) -> None:
         self.length_ns = 0
         self._sign = sign
         self._shared: frozenset[str] = frozenset()
         self._own: dict[str, int] = {}
+        self._cut: set[str] = set()
 
     def end_of(self, key: str) -> int:
         return self._sign.at + self.length_ns if key in self._shared else self._own.get(key, -NEVER)
@@ -57,6 +58,17 @@ class KernelLeases:
         for key in keys:
             self._shared -= {key}
             self._own[key] = end
+            self._cut.discard(key)
+
+    def cut(self, keys: Iterable[str], end: int) -> None:
+        """They run no longer than that."""
+        for key in keys:
+            self._own[key] = min(self.end_of(key), end)
+            self._shared -= {key}
+            self._cut.add(key)
+
+    def is_cut(self, key: str) -> bool:
+        return key in self._cut
 
     def share(self, keys: Iterable[str], length_ns: int) -> None:
         """These run, and the sign of life of this instant has renewed them, as the following will."""
@@ -70,6 +82,7 @@ class KernelLeases:
         self._shared -= frozenset(keys)
         for key in keys:
             self._own.pop(key, None)
+            self._cut.discard(key)
 
     def detach(self) -> None:
         """No sign of life renews anything any more."""
@@ -80,6 +93,7 @@ class KernelLeases:
     def clear(self) -> None:
         self._shared = frozenset()
         self._own.clear()
+        self._cut.clear()
 
 
 class Lease:
@@ -90,8 +104,8 @@ class Lease:
     """
 
     __slots__ = (
-        "_grant_ns", "_granted", "_kernel", "_length_ns", "_signed", "_slack_ns", "_world", "alone", "calm",
-        "patience_ns", "sign",
+        "_cut", "_cut_ns", "_grant_ns", "_granted", "_kernel", "_length_ns", "_signed", "_slack_ns", "_world", "alone",
+        "calm", "patience_ns", "sign",
     )  # fmt: skip
 
     def __init__(self, world: World, kernel: KernelLeases, sign: Sign) -> None:
@@ -103,7 +117,8 @@ class Lease:
         self._kernel = kernel
         self._signed = False  # this run has given a sign of life, or has taken over the last one's
         self._granted: dict[str, None] = {}
-        self._length_ns = self._grant_ns = self._slack_ns = 0
+        self._cut: set[str] = set()
+        self._length_ns = self._grant_ns = self._slack_ns = self._cut_ns = 0
 
     def configure(self, settings: Settings, rate: int, unity: int) -> None:
         """rate: of this node's clock, of which `unity` is exact."""
@@ -111,6 +126,7 @@ class Lease:
         self._grant_ns = settings.grant_ns * unity // rate + TICK_NS
         self.patience_ns = (settings.lease_ns - GUARD_NS) * unity // rate
         self._slack_ns = settings.lease_slack_ns
+        self._cut_ns = settings.overlap_ns * unity // rate + TICK_NS
         self.calm = False  # the next sign of life is the first of the new length
         self._kernel.detach()
 
@@ -135,14 +151,19 @@ class Lease:
 
     # --- while it runs
 
-    def hold(self, keys: tuple[str, ...], instant: int, *, alone: bool) -> bool:
-        """What the core wants held. instant: when it decided that."""
+    def hold(self, keys: tuple[str, ...], instant: int, *, alone: bool, ending: tuple[str, ...] = ()) -> bool:
+        """What the core wants held. instant: when it decided that. ending: of what is held, what is to run out soon."""
+        if not alone:
+            self.sign.alone = False  # the next run must not think so before the next sign of life either
         self.alone = alone
         self.calm = False
-        ended = [key for key in self._granted if key not in keys]
-        for key in ended:
-            del self._granted[key]
+        cut = [key for key in ending if key in self._granted]
+        ended = [key for key in (*self._granted, *self._cut) if key not in keys and key not in ending]
+        for key in (*ended, *cut):
+            self._granted.pop(key, None)
+        self._cut = {key for key in (*self._cut, *cut) if key in ending}
         self._kernel.drop(ended)
+        self._kernel.cut(cut, self._world.now + self._cut_ns)
         fresh = [key for key in keys if key not in self._granted]
         if not fresh:
             return False
@@ -175,6 +196,7 @@ class Lease:
         return lapsed
 
     def _lapse(self) -> bool:
-        self._kernel.drop(list(self._granted))
+        self._kernel.drop([*self._granted, *self._cut])
         self._granted = {}
+        self._cut = set()
         return True

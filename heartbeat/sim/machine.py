@@ -58,9 +58,10 @@ class Disk:
 
 class Machine:
     """up: what is up, and for which group. unknown: scripts whose stop has failed. begun, started: groups, and
-    resources of which the daemon has seen the start succeed, as the run directory has it."""
+    resources of which the daemon has seen the start succeed, as the run directory has it. ceded: of these, what begins
+    to be the other node's."""
 
-    __slots__ = ("begun", "disk", "leases", "sign", "started", "unknown", "up")
+    __slots__ = ("begun", "ceded", "disk", "leases", "sign", "started", "unknown", "up")
 
     def __init__(self) -> None:
         self.disk = Disk()
@@ -70,6 +71,7 @@ class Machine:
         self.unknown: set[Resource] = set()
         self.begun: dict[str, None] = {}  # a set that keeps its order
         self.started: set[Resource] = set()
+        self.ceded: set[Resource] = set()
 
     def power_off(self) -> None:
         self.leases.clear()
@@ -84,6 +86,17 @@ class Machine:
         self.sign.alone = False
         self.begun.clear()
         self.started.clear()
+        self.ceded.clear()
+
+    def keep(self, keys: tuple[str, ...], ending: tuple[str, ...]) -> None:
+        """What a daemon that starts may adopt of these: all of it, or nothing, because it begins to be the other's."""
+        for resource, key in self.up.items():
+            if key in ending and resource in self.started:
+                self.started.discard(resource)
+                self.ceded.add(resource)
+            elif key in keys and resource in self.ceded:
+                self.started.add(resource)
+                self.ceded.discard(resource)
 
     def answers(self, resource: Resource, now: int) -> bool:
         """Does this machine answer the neighbours for an address?"""

@@ -135,6 +135,7 @@ def make_settings(options: Options, name: str, groups: tuple[Group, ...], **chan
         media=[medium.name for medium in options.media],
         groups=groups,
         reboot_on_stop_failure=options.reboot_on_stop_failure,
+        overlapping=ADDRESS_AGENTS,
         resources_digest=f"{zlib.crc32(described.encode()):08x}",
         timing_digest=f"{zlib.crc32(str(sorted(values.items())).encode()):08x}"[:4] + "0000",
         **values,

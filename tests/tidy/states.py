@@ -23,9 +23,9 @@ not allow cannot happen: the daemon would end, and the other node take over.
 
 The machines are small and coupled. A node's `Local` status and its view of the other node (`Peer`, and a `Link` for
 each medium) say who is there; `Resources` decides which groups are this node's; a `GroupMachine` starts and stops one
-group; `Standby` hands groups over; `Original` is at work beside a node that runs Heartbeat 3.0.6, `Legacy` beside one
-with `auto_failback legacy`. A `PingNode` answers or does not, and `Ipfail` gives the groups to the node that sees more
-of them.
+group; `Standby` hands groups over, some of which are on both nodes for a moment (`Overlap`); `Original` is at work
+beside a node that runs Heartbeat 3.0.6, `Legacy` beside one with `auto_failback legacy`. A `PingNode` answers or does
+not, and `Ipfail` gives the groups to the node that sees more of them.
 """
 
 

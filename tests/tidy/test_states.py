@@ -18,8 +18,8 @@ def test_the_page_is_what_the_tables_say():
 
 def test_every_machine_is_on_the_page():
     assert {machine.__name__ for machine in states.machines()} == {
-        "GroupMachine", "Ipfail", "Lease", "Legacy", "Link", "Local", "Original", "Peer", "PingNode", "Resources",
-        "Standby",
+        "GroupMachine", "Ipfail", "Lease", "Legacy", "Link", "Local", "Original", "Overlap", "Peer", "PingNode",
+        "Resources", "Standby",
     }  # fmt: skip
 
 

@@ -78,6 +78,7 @@ class Node:
         self.alive = True
         self.queue: list[tuple[str, bytes]] | None = None  # of a paused node: what came in
         self.holding: tuple[str, ...] = ()
+        self.ceding: tuple[str, ...] = ()  # of what it holds besides, what it has for a moment only
         self.known: dict[str, tuple[int, int]] = {}
         self.alarms: list[str] = []
         self.hooks: list[tuple[str, dict[str, str]]] = []
@@ -107,8 +108,9 @@ class Node:
             case RunAgent(verb=verb, resource=resource):
                 self.runs.append((verb, resource.word))
                 self._run(action, pending)
-            case Hold(keys=keys):
+            case Hold(keys=keys, ending=ending):
                 self.holding = keys
+                self.ceding = ending
             case Remember(node=node, generation=generation, sequence=sequence):
                 self.known[node] = (generation, sequence)
             case Begin(generation=generation):

@@ -19,8 +19,9 @@ from heartbeat.schedule import Schedule
 ONE, TWO, THREE = (bytes((10, 0, 0, number)) for number in (1, 2, 3))
 SIX = bytes.fromhex("fd0000000000000000000000000000fe")
 # deadtime 500 ms, a heartbeat each 100 ms: a lease is 450 ms, a grant 350
-TIMES = {"keepalive_ns": 100 * MILLISECOND, "deadtime_ns": 500 * MILLISECOND}
-LEASE_MS, GRANT_MS = 450, 350
+# and one that is cut, at a hand-over, 242
+TIMES = {"keepalive_ns": 100 * MILLISECOND, "deadtime_ns": 500 * MILLISECOND, "overlapping": ("IPaddr",)}
+LEASE_MS, GRANT_MS, CUT_MS = 450, 350, 242
 
 
 class Log:
@@ -109,6 +110,8 @@ class Paper:
                 self.ends[slot] = self.loop.time + self.plan.grant_ms * MILLISECOND
             elif what == gate.RENEW and self.ends.get(slot, 0) > self.loop.time:
                 self.ends[slot] = self.loop.time + self.plan.lease_ms * MILLISECOND
+            elif what == gate.CUT and self.ends.get(slot, 0) > self.loop.time:
+                self.ends[slot] = self.loop.time + self.plan.cut_ms * MILLISECOND
             elif what == gate.REVOKE:
                 self.ends.pop(slot, None)
 
@@ -158,8 +161,8 @@ class Bench:
         self.hold(*keys, alone=alone)
         return self
 
-    def hold(self, *keys, alone=False, instant=None):
-        self.lease.hold(keys, alone=alone, instant=self.loop.time if instant is None else instant)
+    def hold(self, *keys, alone=False, instant=None, ending=()):
+        self.lease.hold(keys, alone=alone, instant=self.loop.time if instant is None else instant, ending=ending)
 
     def beat(self, *, taken=True, sent=None, instant=None):
         sent = self.loop.time if sent is None else sent
@@ -241,6 +244,88 @@ def test_a_node_that_is_alone_renews_regardless(bench):
         bench.beat(taken=False)
     assert bench.running == ["a"]
     assert bench.lapsed == 0
+
+
+# --- cut, for a hand-over
+
+
+def test_what_is_to_end_soon_runs_for_a_moment_and_is_renewed_no_more(bench):
+    bench.ready("a", "b")
+    bench.beat()
+    bench.hold("b", ending=("a",))
+    assert (bench.left("a"), bench.left("b")) == (CUT_MS, LEASE_MS)
+    for _ in range(3):  # grants are repeated, too
+        bench.loop.wait(50)
+        bench.beat()
+    assert (bench.left("a"), bench.left("b")) == (CUT_MS - 150, LEASE_MS)
+    bench.loop.wait(CUT_MS - 150)
+    bench.beat()
+    assert bench.running == ["b"]
+    assert bench.lapsed == 0
+
+
+def test_what_is_to_end_soon_ends_at_once_when_it_is_released(bench):
+    bench.ready("a", "b")
+    bench.hold("b", ending=("a",))
+    bench.hold("b")
+    assert bench.running == ["b"]
+
+
+def test_what_was_to_end_soon_and_stays_is_granted_anew(bench):
+    bench.ready("a")
+    bench.hold(ending=("a",))
+    bench.loop.wait(100)
+    bench.hold("a")
+    assert bench.left() == GRANT_MS
+    bench.beat()
+    bench.beat()
+    bench.beat()
+    assert bench.left() == LEASE_MS
+
+
+def test_nothing_that_does_not_run_is_started_by_a_cut(bench):
+    bench.ready("b")
+    bench.hold("b", ending=("a",))
+    assert bench.running == ["b"]
+    bench.hold("b", ending=("a",))
+    assert bench.running == ["b"]
+
+
+def test_a_cut_that_is_said_again_is_not_made_again(bench):
+    bench.ready("a", "b")
+    bench.hold("b", ending=("a",))
+    bench.loop.wait(100)
+    bench.hold(ending=("a",))
+    assert bench.left("a") == CUT_MS - 100
+    assert bench.running == ["a"]
+
+
+def test_a_cut_prolongs_nothing(bench):
+    """The last sign of life is old, so what is left of the lease may be less than what a cut leaves of it."""
+    bench.ready("a")
+    bench.beat()
+    bench.loop.wait(300)
+    bench.hold(ending=("a",))
+    assert bench.running == []
+
+
+def test_a_cut_behind_which_this_process_was_stopped_ends(bench):
+    bench.ready("a")
+    bench.beat()
+    bench.kernel.before_send = lambda: bench.loop.wait(100) if bench.kernel.sent == before else None
+    before = bench.kernel.sent
+    bench.hold(ending=("a",))
+    assert bench.running == []
+
+
+def test_what_lapses_takes_with_it_what_was_cut(bench):
+    bench.ready("a", "b")
+    bench.beat()
+    bench.hold("b", ending=("a",))
+    bench.loop.wait(10)
+    bench.beat(instant=bench.loop.time - LEASE_MS * MILLISECOND)
+    assert bench.running == []
+    assert bench.lapsed == 1
 
 
 # --- what must not be

@@ -222,7 +222,7 @@ def test_it_prints_every_decision_in_columns(file, capsys):
     rows = [(int(line[:7]), float(line[7:22]), line[24:36].rstrip(), line[37:]) for line in said.out.splitlines()]
     (dead,) = [row for row in rows if row[3] == "WARN: node julius is dead"]
     assert [row[2:] for row in rows if row[0] == dead[0]][-2:] == [
-        ("  hold", "alone=True keys=('IPaddr::10.0.0.254',)"),
+        ("  hold", "alone=True ending=() keys=('IPaddr::10.0.0.254',)"),
         ("  run", "1 start IPaddr::10.0.0.254"),
     ]
     assert 70 < dead[1] < 90
