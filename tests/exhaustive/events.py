@@ -68,7 +68,8 @@ def statuses(say: Speaker) -> Iterator[Message]:
         yield say.message("status", ext=say.ext(letter=letter, words=f"!{nonce}"))
         yield say.message("status", ext=say.ext(letter=letter, words=f"!{nonce}"), hg=f"{say.generation - 1:x}")
         yield say.message("status", ext=say.ext(letter=letter, words=f"!{nonce}"), hg=f"{say.generation + 1:x}")
-    for words in ("!" + WRONG, "?" + WRONG, f"?{WRONG} !{WRONG}", f"?{WRONG} !{nonce}", "?12", "=later", "AAAAh zzzzx"):
+    nonces = ("!" + WRONG, "?" + WRONG, f"?{WRONG} !{WRONG}", f"?{WRONG} !{nonce}", "?12")
+    for words in (*nonces, "=later", "&o", "&x", "AAAAh zzzzx"):
         yield say.message("status", ext=say.ext(words=words))
     for state in ("init", "up", "active", "dead", "quarantined", "ping", "", ABSENT):
         yield say.message("status", st=state)  # an original's
@@ -112,9 +113,10 @@ def envelopes(say: Speaker) -> Iterator[Message]:
 def moves(say: Speaker) -> Iterator[Message]:
     labels = [label(key) for key in say.cluster._resources.groups]
     sets = ("all", "local", "foreign", "none", "", ABSENT)
-    for info, kind in itertools.product(("me", "other", "done", "not", "", "x", ABSENT), sets):
+    for info, kind in itertools.product(("me", "other", "make", "ready", "done", "not", "", "x", ABSENT), sets):
         yield say.message("ask_resources", info=info, rsc_hold=kind)
-    for info, named in itertools.product(("me", "other", "done"), (" ".join(labels), "".join(labels[:1]), "", "AAAA")):
+    names = (" ".join(labels), "".join(labels[:1]), "", "AAAA")
+    for info, named in itertools.product(("me", "other", "make", "ready", "done"), names):
         yield say.message("ask_resources", info=info, rsc_hold="all", groups=named)
     for ok in ("OK", "no", "", "x"):
         yield say.message("ask_resources", info="done", rsc_hold="all", ok=ok)

@@ -65,7 +65,7 @@ class Explorer:
 
     def _go(self, moment: Moment, path: Path) -> None:
         """The ordinary way: what arrives first arrives first, and no faults. What could happen instead is for later."""
-        while len(path) < LONGEST:
+        while len(path) < LONGEST and moment.sides:
             ordinary, *others = moment.choices()
             frozen = moment.copy()
             for choice in others:

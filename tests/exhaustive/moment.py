@@ -29,6 +29,11 @@ GROUPS = (
     Group("a", JULIUS, [Resource("a", "a"), Resource("b", "b")]),
     Group("c", CAESAR, [Resource("c", "c")]),
 )
+ADDRESS = "IPaddr"  # of which two nodes may have one for a moment
+ADDRESSES = (
+    Group("a", JULIUS, [Resource("a", ADDRESS, ["a"]), Resource("b", ADDRESS, ["b"])]),
+    Group("c", JULIUS, [Resource("c", "c")]),
+)
 
 
 class Faults(NamedTuple):
@@ -41,7 +46,8 @@ class Faults(NamedTuple):
 
 
 class Side:
-    """One node. running: run → (verb, word, the latest instant of its end). The cluster is frozen when the state is
+    """One node. running: run → (verb, word, the latest instant of its end). ceding: of what it holds, what it has for a
+    moment only. The cluster is frozen when the state is
     copied, and thawed where something happens to it."""
 
     def __init__(self, name: str, configuration: Settings, generation: int, now: int, **recalled) -> None:
@@ -50,6 +56,7 @@ class Side:
         self.up: set[str] = set()
         self.running: dict[int, tuple[str, str, int]] = {}
         self.holding: tuple[str, ...] = ()
+        self.ceding: tuple[str, ...] = ()
         self.known: dict[str, tuple[int, int]] = {}
         self.answered: set[int] = set()
         self.stopped = False
@@ -82,7 +89,7 @@ class Side:
     def picture(self, now: int) -> bytes:
         at, shown = self._shown
         if at != now:
-            mine = [self.name, self.generation, self.running, self.holding, self.known, self.stopped]
+            mine = [self.name, self.generation, self.running, self.holding, self.ceding, self.known, self.stopped]
             shown = picture([*mine, self.up, self.answered, self.cluster], now)
             self._shown = (now, shown)
         return shown
@@ -96,6 +103,8 @@ class Moment:
         self.now = BEGINNING
         self.media = media
         self.groups = groups
+        # they answer where their group's lease runs, wherever they are up
+        self.addresses = {each.word for group in groups for each in group.resources if each.name == ADDRESS}
         self.faults = faults
         self.sides: dict[str, Side] = {}
         self.dead: dict[str, Side] = {}
@@ -160,6 +169,8 @@ class Moment:
         return answered and all(side.stable for side in living) and not self.holders_wrong()
 
     def holders_wrong(self) -> str:
+        if not self.sides:
+            return ""  # one is dead, and the other was told to stop
         words = [resource.word for group in self.groups for resource in group.resources]
         ups = sorted(word for side in self.sides.values() for word in side.up)
         return "" if ups == sorted(words) else f"up: { {side.name: side.up for side in self.sides.values()} }"
@@ -201,11 +212,7 @@ class Moment:
     def _kill(self, name: str) -> None:
         """A power failure: what it had on the wires still arrives, what was for it does not."""
         self.faults = self.faults._replace(deaths=self.faults.deaths - 1)
-        self.dead[name] = self.sides.pop(name)
-        self.asked = tuple(each for each in self.asked if each[0] != name)
-        for wire in self.wires:
-            if wire[1] == name:
-                self.wires[wire] = ()
+        self._gone(name)
 
     def _restart(self, name: str) -> None:
         """With the power back: nothing is up, and its files say what was."""
@@ -222,7 +229,7 @@ class Moment:
         self.tell(self.sides[name], Request(number, *mine[1:]))
 
     def born(self, name: str, generation: int, **recalled) -> None:
-        configuration = settings(name, media=self.media, groups=self.groups)
+        configuration = settings(name, media=self.media, groups=self.groups, overlapping=(ADDRESS,))
         side = self.sides[name] = Side(name, configuration, generation, self.now, **recalled)
         for medium in self.media:
             self.tell(side, MediumUp(medium))
@@ -242,8 +249,9 @@ class Moment:
                         side.up.add(resource.word)
                 case KillAgent(run=run):
                     assert run in side.running
-                case Hold(keys=keys):
-                    side.holding = keys
+                case Hold(keys=keys, ending=ending):
+                    side.holding = keys + ending
+                    side.ceding = ending
                 case Remember(node=node, generation=generation, sequence=sequence):
                     side.known[node] = (generation, sequence)
                 case Reply(number=number):
@@ -253,7 +261,14 @@ class Moment:
                     side.stopped = True
         side.look()
         if side.stopped:
-            self.dead[side.name] = self.sides.pop(side.name)
+            self._gone(side.name)
+
+    def _gone(self, name: str) -> None:
+        self.dead[name] = self.sides.pop(name)
+        self.asked = tuple(each for each in self.asked if each[0] != name)
+        for wire in self.wires:
+            if wire[1] == name:
+                self.wires[wire] = ()
 
     def _send(self, name: str, message: Message) -> None:
         frame = encode(message, AUTH, "netstring")
@@ -270,9 +285,11 @@ class Moment:
     def check(self) -> None:
         sides = list(self.sides.values())
         for one, other in itertools.pairwise(sides):
-            assert not one.up & other.up, f"up on both: {one.up & other.up}"
+            up = {word for word in one.up & other.up if word not in self.addresses}
+            assert not up, f"up on both: {up}"
             both = set(one.holding) & set(other.holding)
-            assert not both, f"the leases of {both} run on both"
+            agreed = {*one.ceding, *other.ceding}
+            assert both <= agreed, f"the leases of {both} run on both, and only {agreed or 'nothing'} is agreed"
 
     def calm_down(self, known: set[bytes]) -> None:
         """No more faults, everything in its time, until nothing is left to do. known: pictures from which this is known

@@ -9,7 +9,15 @@ from __future__ import annotations
 import os
 
 import pytest
-from exhaustive import scenes, scenes_groups, scenes_ipfail, scenes_legacy, scenes_moves, scenes_original
+from exhaustive import (
+    scenes,
+    scenes_groups,
+    scenes_ipfail,
+    scenes_legacy,
+    scenes_moves,
+    scenes_original,
+    scenes_overlap,
+)
 from exhaustive.copies import Frozen, use_plain_parts
 from exhaustive.events import describe, events
 from pair import World
@@ -36,7 +44,7 @@ from heartbeat.core.events import AgentExited, Tick
 from heartbeat.core.machine import Machine
 from heartbeat.core.settings import SECOND
 
-FILES = (scenes, scenes_groups, scenes_moves, scenes_original, scenes_legacy, scenes_ipfail)
+FILES = (scenes, scenes_groups, scenes_moves, scenes_overlap, scenes_original, scenes_legacy, scenes_ipfail)
 SCENES = [each for file in FILES for each in scenes.SCENES if each.__module__ == file.__name__]
 LONG = os.environ.get("HEARTBEAT_TEST_LONG") == "1"
 # how many timers may fire after an event
@@ -65,8 +73,9 @@ class Executor:
                 case KillAgent(run=run):
                     assert run in self.running
                     ended.append(AgentExited(run, 137, "killed"))
-                case Hold(keys=keys):
-                    assert set(keys) <= set(cluster._resources.groups)
+                case Hold(keys=keys, ending=ending):
+                    assert {*keys, *ending} <= set(cluster._resources.groups)
+                    assert not set(keys) & set(ending)
                 case Begin(generation=generation):
                     assert generation == cluster._outbox.generation
                     self.sequence = 0
@@ -189,7 +198,7 @@ def machines_of(cluster) -> list[Machine]:
     peers = list(cluster._membership.peers.values())
     links = [link for peer in peers for link in peer.links.values()]
     alone = [
-        cluster._membership.local, cluster._lease, cluster._resources, cluster._standby, cluster._original,
-        cluster._original.legacy, cluster._ipfail,
+        cluster._membership.local, cluster._lease, cluster._resources, cluster._standby, cluster._standby.overlap,
+        cluster._original, cluster._original.legacy, cluster._ipfail,
     ]  # fmt: skip
     return [*alone, *peers, *links, *cluster._resources.machines(), *cluster._ipfail.pings.nodes.values()]

@@ -10,8 +10,10 @@ import os
 import pytest
 from exhaustive.copies import use_plain_parts
 from exhaustive.explorer import Explorer, Result
-from exhaustive.moment import Faults, Moment
+from exhaustive.moment import ADDRESSES, GROUPS, Faults, Moment
 from pair import CAESAR, JULIUS
+
+from heartbeat.core.settings import Group
 
 LONG = os.environ.get("HEARTBEAT_TEST_LONG") == "1"
 STATES = 8_000 if LONG else 200
@@ -31,9 +33,11 @@ def both_start(media: tuple[str, ...], faults: Faults) -> Moment:
     return moment
 
 
-def settled(media: tuple[str, ...], faults: Faults, *wishes: tuple[str, str, str]) -> Moment:
+def settled(
+    media: tuple[str, ...], faults: Faults, *wishes: tuple[str, str, str], groups: tuple[Group, ...] = GROUPS
+) -> Moment:
     """A pair that is well, and what its operators will ask in the next moments."""
-    moment = Moment(media=media, faults=faults)
+    moment = Moment(media=media, faults=faults, groups=groups)
     moment.born(JULIUS, 100)
     moment.born(CAESAR, 101)
     moment.calm_down(set())
@@ -83,6 +87,19 @@ HERE, BACK, THERE = (JULIUS, "standby", "all"), (CAESAR, "standby", "all"), (CAE
 )  # fmt: skip
 def test_hand_overs(capsys, asked, faults):
     explore(capsys, settled(ONE, FAULTS[faults], *asked))
+
+
+STOP = (JULIUS, "stop", "")
+
+
+@pytest.mark.parametrize("faults", FAULTS)
+@pytest.mark.parametrize(
+    "asked", [(HERE,), (HERE, BACK), (STOP,), (STOP, THERE)],
+    ids=["standby", "standby on both", "stop", "stop and takeover"],
+)  # fmt: skip
+def test_what_may_be_on_both(capsys, asked, faults):
+    """A group of addresses is made before it is broken, beside one that is not."""
+    explore(capsys, settled(ONE, FAULTS[faults], *asked, groups=ADDRESSES))
 
 
 @pytest.mark.parametrize("faults", ["no", "one message lost"])
