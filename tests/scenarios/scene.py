@@ -53,6 +53,16 @@ class Play(Script):
         """What an operator would see now, and no daemon says."""
         self._say(text)
 
+    def amid(self, name: str, seconds: float, call: Callable[[], None]) -> None:
+        """So long after this node has let the other begin to have what it has."""
+        node = self.node(name)
+
+        def ceding() -> None:
+            node.on_ceding = None
+            self.world.at(self.world.now + round(seconds * SECOND), lambda _: call())
+
+        node.on_ceding = ceding
+
     # --- faults
 
     def trouble(self, name: str, word: str, what: str) -> None:
