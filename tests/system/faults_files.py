@@ -44,7 +44,7 @@ def _hand_over(stage: Stage) -> None:
     until(stage.settled_down, PATIENCE_S, "settled after hb_standby")
 
 
-@fault("disks of both full: hand-over, kill -9 of the holder, restart, clean stop")
+@fault("disks of both full: hand-over, kill -9 of the holder, restart, clean stop", hand_over=True)
 def disk_full(stage: Stage, number: int) -> None:
     for node in stage.nodes:
         _fill(stage, node)
@@ -63,7 +63,7 @@ def disk_full(stage: Stage, number: int) -> None:
             _clear(stage, node)
 
 
-@fault("state files lost: generation, peers, uuid, all of them", steps=2 * len(STATE_FILES))
+@fault("state files lost: generation, peers, uuid, all of them", steps=2 * len(STATE_FILES), hand_over=True)
 def state_lost(stage: Stage, number: int) -> None:
     """Of the holder, which is then stopped, or killed; its next start finds nothing."""
     names = STATE_FILES[number % len(STATE_FILES)]

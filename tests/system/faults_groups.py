@@ -36,7 +36,7 @@ def _until_all(made: Stage, node) -> float:
     return (now_ns() - began_ns) / MILLISECOND
 
 
-@fault(f"{GROUPS} groups: kill -9 of the holder, hand-over, restart of both", steps=1, stage="thousand")
+@fault(f"{GROUPS} groups: kill -9 of the holder, hand-over, restart of both", steps=1, stage="thousand", hand_over=True)
 def many(made: Stage, number: int) -> Figures:
     victim = made.holding()
     made.kill(victim)
@@ -85,7 +85,10 @@ def scripted():
     )  # fmt: skip
 
 
-@fault("a script that never ends, in start, stop, status, beside a good group", steps=len(NEVER), stage="scripted")
+@fault(
+    "a script that never ends, in start, stop, status, beside a good group", steps=len(NEVER), stage="scripted",
+    hand_over=True,
+)  # fmt: skip
 def endless(made: Stage, number: int) -> None:
     """On both nodes, while the group is to move; then the holder is killed."""
     verb = NEVER[number % len(NEVER)]

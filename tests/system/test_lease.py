@@ -22,6 +22,7 @@ SIX = "fd00::fe"
 ADDRESSES = (socket.inet_aton(LAN), socket.inet_pton(socket.AF_INET6, SIX))
 TOKEN = bytes(range(100, 116))
 LEASE_MS, GRANT_MS = 400, 200
+CUT_MS = 60
 
 
 def nft(text: str) -> None:
@@ -87,6 +88,19 @@ def test_a_renewal_starts_what_runs_anew_and_revives_nothing(kernel):
     send(kernel, {0: gate.GRANT})
     send(kernel, {0: gate.REVOKE})
     assert kernel.leases() == {}
+
+
+def test_a_cut_shortens_what_runs_and_starts_nothing(kernel):
+    nft(gate.text(plan(lease_ms=60_000, grant_ms=60_000, cut_ms=CUT_MS)))
+    send(kernel, {0: gate.CUT})
+    assert kernel.leases() == {}
+    send(kernel, {0: gate.GRANT, 200: gate.GRANT})
+    send(kernel, {0: gate.CUT})
+    left = kernel.leases()
+    assert left[0] <= CUT_MS
+    assert left[200] > CUT_MS
+    time.sleep((CUT_MS + 20) / 1000)
+    assert set(kernel.leases()) == {200}
 
 
 def test_each_of_a_thousand_groups_has_its_own_lease(kernel):

@@ -9,6 +9,7 @@ import time
 import pytest
 from system.play import (
     DIVISOR,
+    HAND_OVER_S,
     KEY,
     LAN,
     PATIENCE_S,
@@ -255,14 +256,14 @@ def test_without_sendmail_and_mail_server_the_group_is_up_all_the_same(pair):
     for source, target in ((pair.julius, pair.caesar), (pair.caesar, pair.julius)):
         move_ns = now_ns()
         assert source.command("hb_standby").returncode == 0
-        released_ns, acquired_ns = pair.moved(move_ns, source, target)
+        released_ns, acquired_ns = pair.moved(move_ns, source, target, both_s=HAND_OVER_S)
         assert (acquired_ns - released_ns) / SECOND < seconds(RETRY_S), "nobody waited for the mail"
     no_heartbeat_was_late(pair)
     until(lambda: "MailTo" in pair.caesar.log(), PATIENCE_S, "the log says that the mail is not delivered yet")
     stop_ns = now_ns()
     assert pair.julius.stop_daemon() == 0
     pair.held_by(pair.caesar)
-    pair.moved(stop_ns, pair.julius, pair.caesar)
+    pair.moved(stop_ns, pair.julius, pair.caesar, both_s=HAND_OVER_S)
     for node in pair.nodes:
         node.start_mail_server()
 

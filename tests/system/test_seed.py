@@ -7,6 +7,7 @@ import time
 import pytest
 from system.play import (
     DIVISOR,
+    HAND_OVER_S,
     MILLISECOND,
     PATIENCE_S,
     SECOND,
@@ -95,7 +96,7 @@ def test_standby_and_takeover_whichever_node_holds(settled):
         start_ns = now_ns()
         said((holder if move == "hb_standby" else other).command(move))
         assert pair.holder() == other.name, "the command comes back when it is done"
-        released_ns, moved_ns = pair.moved(start_ns, holder, other)
+        released_ns, moved_ns = pair.moved(start_ns, holder, other, both_s=HAND_OVER_S)
         print(f"{move}: from {holder.name} to {other.name} in {(moved_ns - released_ns) / MILLISECOND:.1f} ms")
         pair.answered(other, start_ns)
         mailed(holder, "released", start_ns)
@@ -116,7 +117,7 @@ def test_the_next_command_is_accepted_two_seconds_after_a_move(settled):
     for _ in range(4):
         start_ns = now_ns()
         said(holder.command("hb_standby"))
-        _, moved_ns = pair.moved(start_ns, holder, other)
+        _, moved_ns = pair.moved(start_ns, holder, other, both_s=HAND_OVER_S)
         sleep_until(instant(moved_ns, seconds(2)))
         holder, other = other, holder
 
@@ -133,7 +134,7 @@ def test_a_clean_stop_hands_over_at_once(settled, way):
         assert pair.julius.stop_daemon() == 0
     gone_ns = now_ns()
     pair.held_by(pair.caesar)
-    released_ns, acquired_ns = pair.moved(stop_ns, pair.julius, pair.caesar)
+    released_ns, acquired_ns = pair.moved(stop_ns, pair.julius, pair.caesar, both_s=HAND_OVER_S)
     handover_s = (acquired_ns - released_ns) / SECOND
     print(f"handed over in {handover_s * 1000:.1f} ms; stopped in {(gone_ns - stop_ns) / SECOND:.3f} s")
     # a death timer takes longer than that, counted from the last heartbeat before it
