@@ -3,7 +3,7 @@
 import argparse
 import time
 
-from bench.decisions import flapping, healed, lone, restart, retransmission, stalled
+from bench.decisions import flapping, healed, lone, overlap, restart, retransmission, stalled
 
 EXPERIMENTS = {
     "stalled-node": (stalled.run, 60),
@@ -12,6 +12,7 @@ EXPERIMENTS = {
     "announced-restart": (restart.run, 10),
     "flapping": (flapping.run, 5),
     "retransmission": (retransmission.run, 5),
+    "make-before-break": (overlap.run, 40),
 }
 
 
