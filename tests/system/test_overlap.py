@@ -9,8 +9,9 @@ each.
 import statistics
 
 import pytest
+from system import stage as stage_files
 from system.play import LAN, MILLISECOND, PATIENCE_S, WAN, now_ns, until
-from system.stage import DEADTIME_MS, KEEPALIVE_MS, LONG, pause, stage
+from system.stage import LONG, pause, stage
 
 TIMES = 30 if LONG else 4
 INTERVAL_NS = MILLISECOND // 2
@@ -19,17 +20,7 @@ HAND_OVER_MS = 250
 # a few probes that were under way to the card of the one that released
 LOST_MOST = 10
 
-HA_CF = f"""\
-ucast eth0 10.0.0.2
-ucast eth0 10.0.0.3
-auto_failback off
-node julius
-node caesar
-keepalive {KEEPALIVE_MS}ms
-deadtime {DEADTIME_MS}ms
-warntime {DEADTIME_MS * 3 // 5}ms
-initdead 1500ms
-"""
+HA_CF = "".join(line for line in stage_files.HA_CF.splitlines(keepends=True) if not line.startswith(("baud", "serial")))
 
 
 @pytest.fixture(scope="module")
