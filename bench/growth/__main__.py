@@ -49,7 +49,7 @@ def markdown(about: dict[str, Any], curves: list[Curve]) -> str:
             at_most = "-" if curve.at_most is None else f"{curve.at_most:g}"
             cells += [f"{curve.exponent:.2f} ({curve.upper:.2f})", at_most, curve.verdict]
             lines.append(f"| {' | '.join(cells)} |")
-        lines += ["", f"![{part}](results/growth-{name_of(part)}.svg)", ""]
+        lines += ["", f"![{part}](growth-{name_of(part)}.svg)", ""]
     lines += [f"* {part}: not measured, {why}" for part, why in about["missing"].items()]
     return "\n".join(lines) + "\n"
 
