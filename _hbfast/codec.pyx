@@ -274,6 +274,8 @@ cdef class Message:
         return Message, (self.fields(),), (self.medium, self.raw, self.outer, self.strong)
 
     def __setstate__(self, state):
+        self.fields()
+        self.spanned = 0  # they lie in what `raw` has been
         self.medium, self.raw, self.outer, self.strong = state
 
     def __copy__(self):

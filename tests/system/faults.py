@@ -141,7 +141,7 @@ def restart(stage: Stage, number: int) -> None:
     pause(2 * DEADTIME_S)
 
 
-@fault("kill -9, started again, SIGTERM at once")
+@fault("kill -9, started again, SIGTERM at once", hand_over=True)
 def crash_and_stop(stage: Stage, number: int) -> Figures:
     victim = stage.holding()
     stage.kill(victim)

@@ -324,6 +324,17 @@ def test_a_message_survives_being_pickled(message):
     assert copy.copy(message) is copy.deepcopy(message) is message
 
 
+@pytest.mark.parametrize("form", ["classic", "netstring"])
+def test_a_received_message_keeps_its_fields_without_its_octets(form):
+    """As a replay makes those that had come with a strong signature."""
+    message = Message([("t", 0, b"status"), ("src", 0, b"julius"), ("uuid", 1, bytes(range(16)))])
+    [found] = Decoder("eth0", None, stream=False).feed(encode(message, None, form))
+    found.__setstate__(("eth1", b"", None, True))
+    assert (found.medium, found.raw, found.strong) == ("eth1", b"", True)
+    assert (found.get("src"), found.value("uuid")) == ("julius", bytes(range(16)))
+    assert found == message
+
+
 def test_a_compressed_message_survives_being_pickled():
     fields = [("_compressed_payload", 1, zlib.compress(encode(STATUS, None, "classic")))]
     message = datagram(encode(Message([*fields, ("_compression_algorithm", 0, b"zlib")]), AUTH, "netstring"))
