@@ -31,81 +31,67 @@ cdef bint classic_message(Message m, const uint8_t* p, Py_ssize_t n, int depth):
     return True
 
 
-cdef inline void put_span(Span* span, Py_ssize_t start, Py_ssize_t name, Py_ssize_t size, int kind) noexcept:
-    """A field at `start`: so many octets of its name, and of all of it."""
-    span.name = <uint32_t>start
-    span.name_size = <uint32_t>name
-    span.value = <uint32_t>(start + name + 1)
-    span.size = <uint32_t>(size - name - 1)
-    span.kind = kind
+cdef inline bint classic_line(const uint8_t* p, Py_ssize_t n, Span* span) noexcept:
+    """The parts of one line, without its end, counted from p. False where it is no field."""
+    cdef Py_ssize_t start = 0, name
+    span.kind = STRING
+    if n >= 3 and memcmp(p, b"<<<", 3) == 0:
+        return False
+    if p[0] == c"(":
+        if n < 3 or not c"1" <= p[1] <= c"5" or p[2] != c")":
+            return False
+        span.kind = p[1] - c"0"
+        start = 3
+    name = find(p + start, n - start, c"=")
+    if name < 1 or p[start] == c"(":
+        return False
+    place(span, start, name, n)
+    return True
 
 
 cdef int classic_spans(const uint8_t* p, Py_ssize_t n, Span* spans) noexcept:
     """As classic_message, in a message that is not nested: where its fields lie, and how many there are. -1 where it
     has another field than strings and octets, too many, or is malformed."""
     cdef Py_ssize_t last = n - MARKER
-    cdef Py_ssize_t i = MARKER, size, name, start
-    cdef int found = 0, kind
+    cdef Py_ssize_t i = MARKER, size
+    cdef int found = 0
     if last < MARKER or not is_marker(p, c">") or not is_marker(p + last, c"<") or p[last - 1] != LF:
         return -1
     if find(p, n, 0) >= 0:
         return -1
     while i < last:
         size = find(p + i, last - i, LF)
-        start = i
+        if size > 0:
+            if found == SPANS or not classic_line(p + i, size, &spans[found]) or not is_plain(&spans[found]):
+                return -1
+            move(&spans[found], i)
+            found += 1
         i += size + 1
-        if size == 0:
-            continue
-        kind = STRING
-        if size >= 3 and memcmp(p + start, b"<<<", 3) == 0:
-            return -1
-        if p[start] == c"(":
-            if size < 3 or p[start + 2] != c")":
-                return -1
-            kind = p[start + 1] - c"0"
-            if kind != BINARY and kind != COMPRESSED and kind != UNCOMPRESSED:
-                return -1
-            start += 3
-            size -= 3
-        name = find(p + start, size, c"=")
-        if name < 1 or p[start] == c"(" or found == SPANS:
-            return -1
-        put_span(&spans[found], start, name, size, kind)
-        found += 1
     return found
 
 
 cdef bint classic_field(Message m, const uint8_t* p, Py_ssize_t n, int depth):
     """Read one line, without its end."""
-    cdef int kind = STRING
-    cdef Py_ssize_t name
+    cdef Span span
     cdef Message child
-    cdef object value
-    if n >= 3 and memcmp(p, b"<<<", 3) == 0:
+    cdef const uint8_t* octets
+    cdef object value = None
+    if not classic_line(p, n, &span):
         return False
-    if p[0] == c"(":
-        if n < 3 or not c"1" <= p[1] <= c"5" or p[2] != c")":
-            return False
-        kind = p[1] - c"0"
-        p += 3
-        n -= 3
-    name = find(p, n, c"=")
-    if name < 1 or p[0] == c"(":
-        return False
-    value = None
-    if kind == STRING:
-        value = classic_string(p + name + 1, n - name - 1)
-    elif kind == LIST:
-        value = read_list(p + name + 1, n - name - 1)
-    elif kind != STRUCT:
-        value = read_base64(p + name + 1, n - name - 1)
+    octets = p + span.value
+    if span.kind == STRING:
+        value = classic_string(octets, span.size)
+    elif span.kind == LIST:
+        value = read_list(octets, span.size)
+    elif span.kind != STRUCT:
+        value = read_base64(octets, span.size)
     elif depth + 1 < DEEPEST:
         child = Message.__new__(Message)
-        if classic_message(child, p + name + 1, n - name - 1, depth + 1):
+        if classic_message(child, octets, span.size, depth + 1):
             value = child
     if value is None:
         return False
-    m.add(p, name, kind, value)
+    m.add(p + span.name, span.name_size, span.kind, value)
     return True
 
 

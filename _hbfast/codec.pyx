@@ -155,6 +155,24 @@ cdef struct Span:
     int kind
 
 
+cdef inline void place(Span* span, Py_ssize_t name, Py_ssize_t name_size, Py_ssize_t end) noexcept:
+    """Where its name begins, how long that is, and where all of it ends; between name and value is one octet."""
+    span.name = <uint32_t>name
+    span.name_size = <uint32_t>name_size
+    span.value = <uint32_t>(name + name_size + 1)
+    span.size = <uint32_t>(end - name - name_size - 1)
+
+
+cdef inline void move(Span* span, Py_ssize_t by) noexcept:
+    span.name += <uint32_t>by
+    span.value += <uint32_t>by
+
+
+cdef inline bint is_plain(const Span* span) noexcept:
+    """It can be read when it is asked for: nothing in its value makes the message a bad one."""
+    return span.kind != STRUCT and span.kind != LIST
+
+
 cdef class Message:
     # None until somebody asks for all: then they are made, of the spans, or in one made by again() of its pattern
     cdef list _fields

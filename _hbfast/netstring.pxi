@@ -22,61 +22,59 @@ cdef Py_ssize_t netstring_message(Message m, const uint8_t* p, Py_ssize_t n, int
         i += used + size + 1
 
 
+cdef inline bint netstring_parts(const uint8_t* p, Py_ssize_t n, Span* span) noexcept:
+    """Those of one field, from its bracket to the end of its value, counted from p. False where it is none."""
+    cdef Py_ssize_t name
+    if n < 5 or p[0] != c"(" or not c"0" <= p[1] <= c"5" or p[2] != c")":
+        return False
+    span.kind = p[1] - c"0"
+    name = find(p + 3, n - 3, c"=")
+    if name < 1 or find(p + 3, name, 0) >= 0 or (name >= MARKER and is_marker(p + 3, c">")):
+        return False
+    place(span, 3, name, n)
+    return span.kind != STRING or find(p + span.value, span.size, 0) < 0
+
+
 cdef int netstring_spans(const uint8_t* p, Py_ssize_t n, Span* spans) noexcept:
     """As netstring_message, of all n octets: where the fields lie, and how many there are. -1 where it has another
     field than strings and octets, too many, or is malformed."""
-    cdef Py_ssize_t i = MARKER, used, size, name, start
-    cdef int found = 0, kind
+    cdef Py_ssize_t i = MARKER, used, size
+    cdef int found = 0
     if n < 2 * MARKER or not is_marker(p, c"#"):
         return -1
     while n - i < MARKER or not is_marker(p + i, c"%"):
         used = read_length(p + i, n - i, &size)
-        if used <= 0 or size >= n - i - used or p[i + used + size] != c"," or size < 5:
+        if used <= 0 or size >= n - i - used or p[i + used + size] != c",":
             return -1
-        start = i + used
-        i = start + size + 1
-        if p[start] != c"(" or p[start + 2] != c")":
+        i += used
+        if found == SPANS or not netstring_parts(p + i, size, &spans[found]) or not is_plain(&spans[found]):
             return -1
-        kind = p[start + 1] - c"0"
-        if kind != STRING and kind != BINARY and kind != COMPRESSED and kind != UNCOMPRESSED:
-            return -1
-        start += 3
-        size -= 3
-        name = find(p + start, size, c"=")
-        if name < 1 or find(p + start, name, 0) >= 0 or (name >= MARKER and is_marker(p + start, c">")):
-            return -1
-        if found == SPANS or (kind == STRING and find(p + start + name + 1, size - name - 1, 0) >= 0):
-            return -1
-        put_span(&spans[found], start, name, size, kind)
+        move(&spans[found], i)
         found += 1
+        i += size + 1
     return found if i + MARKER == n else -1
 
 
 cdef bint netstring_field(Message m, const uint8_t* p, Py_ssize_t n, int depth):
     """Read one field, from its bracket to the end of its value."""
-    cdef int kind
-    cdef Py_ssize_t name
+    cdef Span span
     cdef Message child
+    cdef const uint8_t* octets
     cdef object value = None
-    if n < 5 or p[0] != c"(" or not c"0" <= p[1] <= c"5" or p[2] != c")":
+    if not netstring_parts(p, n, &span):
         return False
-    kind = p[1] - c"0"
-    p += 3
-    n -= 3
-    name = find(p, n, c"=")
-    if name < 1 or find(p, name, 0) >= 0 or (name >= MARKER and is_marker(p, c">")):
-        return False
-    if kind == STRUCT:
+    octets = p + span.value
+    if span.kind == STRUCT:
         child = Message.__new__(Message)
-        if depth + 1 < DEEPEST and netstring_message(child, p + name + 1, n - name - 1, depth + 1) == n - name - 1:
+        if depth + 1 < DEEPEST and netstring_message(child, octets, span.size, depth + 1) == span.size:
             value = child
-    elif kind == LIST:
-        value = read_list(p + name + 1, n - name - 1)
-    elif kind != STRING or find(p + name + 1, n - name - 1, 0) < 0:
-        value = PyBytes_FromStringAndSize(<const char*>p + name + 1, n - name - 1)
+    elif span.kind == LIST:
+        value = read_list(octets, span.size)
+    else:
+        value = PyBytes_FromStringAndSize(<const char*>octets, span.size)
     if value is None:
         return False
-    m.add(p, name, kind, value)
+    m.add(p + span.name, span.name_size, span.kind, value)
     return True
 
 
