@@ -160,10 +160,9 @@ class Driver:
             self._look()
             return
         # nearly always, over one medium
-        due = self._deadline()
-        self.due = due = NEVER if due is None else -((self._offset - due << RATE_SHIFT) // self._rate)
+        self._look()
         frame = encode(message, self._auth, lane.form, inner_auth=self._inner_auth)
-        lands = lane.carry(frame, now, due if due < alone_until else alone_until)
+        lands = lane.carry(frame, now, min(alone_until, self.due))
         if not lands:
             self._beaten(now, now, taken=lane.send(frame, STATUS, now))
             return

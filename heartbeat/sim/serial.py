@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 from collections import deque
-from heapq import heappush
 
 from heartbeat.core.actions import STATUS, URGENT
 from heartbeat.sim.medium import NEVER, Lane, Quality, frames_to_next
@@ -34,9 +33,9 @@ class SerialLane(Lane):
     """baud: bits a second. blocked: who holds CTS down."""
 
     __slots__ = (
-        "_begun", "_clean", "_finish", "_frame", "_handed", "_heap", "_marks", "_moved", "_next_number",
-        "_normal", "_overtaken", "_priority", "_resync", "_status", "_status_handed", "_token", "_urgent", "blocked",
-        "dropped", "octet_ns", "passed_at",
+        "_begun", "_clean", "_finish", "_frame", "_handed", "_marks", "_moved", "_normal", "_overtaken",
+        "_priority", "_resync", "_status", "_status_handed", "_token", "_urgent", "blocked", "dropped",
+        "octet_ns", "passed_at",
     )  # fmt: skip
 
     def __init__(self, world: World, name: str, receiver: Node, random: Random, quality: Quality, *, baud: int) -> None:
@@ -60,8 +59,6 @@ class SerialLane(Lane):
         self._resync = False
         self._clean = NEVER  # octets to the next damaged one
         self._finish = self.finish
-        self._heap = world.heap
-        self._next_number = world.number
         self.requality()
 
     def frame_time_ns(self, octets: int) -> int:
@@ -87,13 +84,10 @@ class SerialLane(Lane):
 
     def send(self, frame: bytes, priority: int, now: int) -> bool:
         self.frames += 1
+        taken = True
         if self._frame is None:
             self._begin(frame, priority, now, now)
-            if priority == STATUS and self.blocked and "flow" in self.blocked:
-                self.missed(now)
-            return True
-        taken = True
-        if priority == STATUS:
+        elif priority == STATUS:
             if self._status is None:
                 self._overtaken = 0
             else:
@@ -121,12 +115,10 @@ class SerialLane(Lane):
             or self.lost_since is not None
         ):  # fmt: skip
             return 0
-        if now < self.passed_at:
-            self._too_fast(octets)
+        self._pass(octets, lands)
         self.frames += 1
         self.octets += octets
         self._clean = clean
-        self.passed_at = lands
         self.last_intact = now
         return lands
 
@@ -145,8 +137,7 @@ class SerialLane(Lane):
             return
         if self.cuts:
             self._marks.append((0, True))
-        end = now + len(frame) * self.octet_ns
-        heappush(self._heap, (end, self._next_number(), self._finish, self._token))
+        self.world.at(now + len(frame) * self.octet_ns, self._finish, self._token)
 
     def _take(self, now: int) -> tuple[bytes, int, int] | None:
         if self._urgent:
@@ -174,9 +165,7 @@ class SerialLane(Lane):
         now = self.world.now
         octets = len(frame)
         self.octets += octets
-        if now - octets * self.octet_ns < self.passed_at:
-            self._too_fast(octets)
-        self.passed_at = now
+        self._pass(octets, now)
         self._clean -= octets
         if self._clean <= 0 or self._marks:
             self._lose_status(now)
@@ -190,13 +179,13 @@ class SerialLane(Lane):
             self.receiver.hear(self, frame)
         else:
             self.receiver.hear(self, frame)
-        if self._status is not None or self._urgent or self._normal or self._marks:
-            self._next(now)
-        else:
-            self._frame = None
+        self._next(now)
 
-    def _too_fast(self, octets: int) -> None:
-        self.world.audit.fail("rate", f"{self.name}: {octets} octets in less time than the line needs")
+    def _pass(self, octets: int, now: int) -> None:
+        """So many octets have passed: the audit wants to know that the line was given the time for it."""
+        if now - octets * self.octet_ns < self.passed_at:
+            self.world.audit.fail("rate", f"{self.name}: {octets} octets in less time than the line needs")
+        self.passed_at = now
 
     def _lose_status(self, now: int) -> None:
         """Where the line is to blame that the frame on it does not come out."""
@@ -278,7 +267,7 @@ class SerialLane(Lane):
         self._resync = True
         if self._moved:
             self.octets += self._moved
-            self.passed_at = now
+            self._pass(0, now)
             if "flow" in self.blocked:
                 self._lose_status(now)
             self._deliver_damaged(self._frame, self._moved)
