@@ -10,14 +10,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
-import platform
 import random
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench import command
 from bench.failover import bars, grid, picture, report, trial
 from bench.rivals import ROOT, page
 from bench.rivals.instruments import Canaries
@@ -53,13 +52,8 @@ def main() -> int:
     print(report.table(results))
     print()
     print(report.verdict_lines(judged))
-    about = {
-        "command": " ".join(["sh scripts/bench failover", *sys.argv[1:]]),
-        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
-        "seconds": round(time.time() - began),
+    about = command.about("failover", began) | {
         "seed": options.seed,
-        "machine": f"{platform.machine()}, {os.cpu_count()} processors, Linux {platform.release()}",
-        "load": [round(each, 1) for each in os.getloadavg()],
         "versions": {name: SYSTEMS[name].version() for name in names if name not in unavailable},
         "unavailable": unavailable,
         "troubles": troubles,

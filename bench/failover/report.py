@@ -88,7 +88,7 @@ def markdown(results: Results, judged: Iterable[Judged], about: dict, *, picture
 
 def said(about: dict) -> list[str]:
     systems = ", ".join(f"{name} {version}" for name, version in about.get("versions", {}).items())
-    lines = [f"`{about['command']}`, {about['when']}, {about['seconds']} s; {about['machine']}; {systems}."]
+    lines = [f"`{about['command']}`, {about['when']}, {about['took_s']} s; {about['machine']}; {systems}."]
     lines += [f"**Not judged: {name}: {reason}.**" for name, reason in about.get("unavailable", {}).items()]
     lines += [f"Trouble: {each}" for each in about.get("troubles", ())]
     return lines

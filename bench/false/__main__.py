@@ -9,14 +9,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench import command
 from bench.failover import bars
 from bench.failover import report as tables
 from bench.false import count, report
@@ -73,11 +72,7 @@ def main() -> int:
     judged = count.judge(counts)
     told = report.said(counts, stalls, began_ns)
     print(report.table(counts), *told, "", tables.verdict_lines(judged), sep="\n")
-    about = {
-        "command": " ".join(["sh scripts/bench false", *sys.argv[1:]]),
-        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
-        "seconds": round(time.time() - began),
-        "machine": f"{platform.machine()}, {os.cpu_count()} processors, Linux {platform.release()}",
+    about = command.about("false", began) | {
         "versions": {name: SYSTEMS[name].version() for name in names if name not in unavailable},
         "unavailable": unavailable,
         "troubles": troubles,

@@ -7,13 +7,12 @@ run without what serves load balancing (--vrrp).
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 
-from interop import package
 from interop.program import ORIGINAL, Program
 
 from bench.footprint import installed
+from bench.rivals import install
 from heartbeat.demo.seed import SERIAL_PORT, Files
 from heartbeat.demo.world import JULIUS_AND_CAESAR
 
@@ -71,14 +70,11 @@ class System:
         """What its machines run. UnavailableError, OSError."""
         if self.kind == "ours":
             return installed.program(self.environment)
+        if reason := install.obstacle("heartbeat" if self.kind == "original" else self.kind):
+            raise UnavailableError(reason)
         if self.kind == "original":
-            if package.obstacle():
-                raise UnavailableError(package.obstacle())
             return ORIGINAL
-        found = shutil.which("keepalived", path="/usr/sbin:/usr/bin:/usr/local/sbin")
-        if found is None:
-            raise UnavailableError("keepalived is not installed: apt-get install --no-install-recommends keepalived")
-        argv = (found, "--dont-fork", "--vrrp", "--use-file", f"/etc/ha.d/{KEEPALIVED_CONF}",
+        argv = ("/usr/sbin/keepalived", "--dont-fork", "--vrrp", "--use-file", f"/etc/ha.d/{KEEPALIVED_CONF}",
                 "--pid", "/run/keepalived.pid", "--vrrp_pid", "/run/vrrp.pid")  # fmt: skip
         return Program("keepalived", argv, {})
 

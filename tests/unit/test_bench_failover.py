@@ -340,7 +340,7 @@ def test_a_section_of_the_page_is_made_anew_and_the_rest_stays():
 def test_the_reports_tell_the_same():
     found = results()
     judged = bars.judge(found)
-    about = {"command": "sh scripts/bench failover", "when": "then", "seconds": 1, "machine": "this", "troubles": ["x"],
+    about = {"command": "sh scripts/bench failover", "when": "then", "took_s": 1, "machine": "this", "troubles": ["x"],
              "versions": {"ours": "4"}, "unavailable": {"ucarp": "apt has none"}}  # fmt: skip
     page = report.markdown(found, judged, about, pictures=["results/failover-outage.svg"])
     assert "`sh scripts/bench failover`" in page

@@ -84,7 +84,7 @@ def test_reports():
     told = report.said(counts, stalls, 0)
     assert told[0] == "The canaries were late by more than 5 ms 1 times, at most 9 ms."
     assert told[1] == "Set aside: keepalived, 10/30 ms, 16 hogs: caesar at 0.000 s, near a delay of 9 ms."
-    about = {"command": "sh scripts/bench false", "when": "then", "seconds": 1, "machine": "this", "versions": {}}
+    about = {"command": "sh scripts/bench false", "when": "then", "took_s": 1, "machine": "this", "versions": {}}
     page = report.markdown(counts, count.judge(counts), told, about)
     assert "`sh scripts/bench false`" in page
     assert "| ours | 10/30 ms | 16 hogs | 10.0 | 5 | 0.50 | 0 |  |" in page
