@@ -286,6 +286,7 @@ class Journal:
         buffer[: len(MAGIC)] = MAGIC  # last: now it counts
 
     def _snapshot(self) -> bytes:
+        self._cluster.settle()
         collecting = gc.isenabled()
         gc.disable()  # what is made here goes at once, and is much
         try:

@@ -59,14 +59,12 @@ class Cluster:
         self._timers = Timers(now)
         self._tally = Tally(self._outbox.note)
         self._membership = Membership(
-            settings, self._outbox, self._timers, random, now,
-            on_death=self._peer_dead, fill=self._fill,
+            settings, self._outbox, self._timers, random, now, on_death=self._peer_dead, fill=self._fill,
         )  # fmt: skip
         self._challenge = Challenge(random)
         self._resources = Resources(
             settings, self._outbox, self._timers, self._membership,
-            on_change=self._changed, on_claim=self._claimed, hand_over=self._hand_over,
-            handing_over=self._handing_over,
+            on_change=self._changed, on_claim=self._claimed, hand_over=self._hand_over, handing_over=self._handing_over,
         )  # fmt: skip
         self._lease = Lease(
             settings, self._outbox, self._timers, self._membership, self._resources, self._challenge,
@@ -164,9 +162,13 @@ class Cluster:
         """When to send Tick at the latest."""
         return self._timers.next_due()
 
+    def settle(self) -> None:
+        """What went the short way is told to all of it: before anybody looks into it."""
+        self._steady.settle()
+
     def view(self) -> ClusterView:
         """What an operator may see of it."""
-        self._steady.settle()
+        self.settle()
         return ClusterView(
             node=self.settings.node,
             state=self._membership.local.state_name,

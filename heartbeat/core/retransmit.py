@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from heartbeat.core.actions import ERROR, WARN
 from heartbeat.core.peer import ACTIVE, UP
-from heartbeat.core.sequence import FRESH, RESTARTED
+from heartbeat.core.sequence import ACK_EVERY, ACK_EVERY_OURS, FRESH, RESTARTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,13 +76,17 @@ class Retransmit:
         return verdict
 
     def acknowledge_later(self, peer: Peer, sequence: int) -> None:
-        """This number was accepted: one in ten is acknowledged."""
-        number = peer.tracker.acknowledge(sequence)
+        """This number was accepted: one in ten is acknowledged, of two of ours one in fifty."""
+        number = peer.tracker.acknowledge(sequence, _every(peer))
         if number:
             self._due[peer.name] = number
             if self._acknowledge_at is None:
                 self._acknowledge_at = self._outbox.now + self._settings.keepalive_ns // 2
                 self._timers.arm(self.acknowledge_timer, self._acknowledge_at)
+
+    def next_acknowledged(self, peer: Peer) -> int:
+        """The number that `acknowledge_later` will next do anything about, while nothing is lost."""
+        return peer.tracker.next_acknowledged(_every(peer))
 
     def _acknowledge(self, now: int) -> None:
         self._acknowledge_at = None
@@ -151,6 +155,10 @@ class Retransmit:
                 late |= found.type != "status"
         if late:
             self._on_late()
+
+
+def _every(peer: Peer) -> int:
+    return ACK_EVERY if peer.bulletin is None else ACK_EVERY_OURS
 
 
 def _runs(numbers: list[int]) -> list[tuple[int, int]]:

@@ -16,7 +16,8 @@ FRESH, DUPLICATE, OLD, REPLAYED, RESTARTED = range(5)
 
 MISSING_LIMIT = 499  # the original's; beyond it the lowest is given up
 GAP_LIMIT = 250  # a larger gap is not worth asking for: start again behind it
-ACK_EVERY = 10
+ACK_EVERY = 10  # an original's messages: with 250 that are not acknowledged it pauses its clients
+ACK_EVERY_OURS = 50  # nothing waits for these: they trim what is kept, 500 at most
 ASKS_LIMIT = 6  # for one number
 FIRST_ASK_MIN_NS = 50_000_000  # original peers invert neighbours on purpose; they arrive within this
 
@@ -116,14 +117,15 @@ class Tracker:
     def next_ask(self) -> int | None:
         return min(self.missing.values()) if self.missing else None
 
-    def next_acknowledged(self) -> int:
+    def next_acknowledged(self, every: int) -> int:
         """The number after `last` that will be acknowledged, where nothing is missing."""
-        return self.last + ACK_EVERY - (self.last - self._ack_phase) % ACK_EVERY
+        return self.last + every - (self.last - self._ack_phase) % every
 
-    def acknowledge(self, sequence: int) -> int:
-        """The number to acknowledge after accepting this one, 0 for none: one in ten, and only what is contiguous."""
+    def acknowledge(self, sequence: int, every: int) -> int:
+        """The number to acknowledge after accepting this one, 0 for none: one in `every`, and only what is
+        contiguous."""
         contiguous = min(self.missing) - 1 if self.missing else self.last
-        candidate = contiguous - (contiguous - self._ack_phase) % ACK_EVERY
+        candidate = contiguous - (contiguous - self._ack_phase) % every
         return candidate if candidate >= sequence and candidate > 0 else 0
 
 

@@ -70,7 +70,6 @@ class Steady:
         self._heard = 0  # repetitions of which the others know
 
     def __getstate__(self) -> dict[str, object]:
-        self.settle()
         return {name: getattr(self, name) for name in self.__slots__ if name not in self.REMADE}
 
     def __setstate__(self, state: dict[str, object]) -> None:
@@ -174,7 +173,7 @@ class Steady:
         self._settle_heard(peer)
         self._outbox.now = max(self._outbox.now, now)
         self._retransmit.acknowledge_later(peer, number)
-        self.repetition.awaited = peer.tracker.next_acknowledged()
+        self.repetition.awaited = self._retransmit.next_acknowledged(peer)
         return -number
 
     def _teach(self, peer: Peer, message: Message, now: int) -> None:
@@ -184,7 +183,7 @@ class Steady:
             repetition.timer = peer.timer
             repetition.deadtime_ns = peer.deadtime_ns
             repetition.warntime_ns = self._membership.settings.warntime_ns
-            repetition.awaited = peer.tracker.next_acknowledged()
+            repetition.awaited = self._retransmit.next_acknowledged(peer)
 
     def take(self, event: Event, now: int) -> bool:
         """False: not this way, and nothing was done."""

@@ -5,7 +5,7 @@ from pair import CAESAR, JULIUS, World
 
 from _hbfast.codec import Message
 from heartbeat.core.retransmit import BATCH_LIMIT
-from heartbeat.core.sequence import GAP_LIMIT
+from heartbeat.core.sequence import ACK_EVERY_OURS, GAP_LIMIT
 
 BOTH = {(JULIUS, CAESAR, "ttyS0"), (CAESAR, JULIUS, "ttyS0")}
 
@@ -123,7 +123,7 @@ def test_a_late_request_for_what_was_acknowledged_since_is_not_answered(world):
     """Nor refused: the original would log as lost what it has."""
     julius, _ = world.both()
     (number,) = say(world, julius)
-    world.run(60)
+    world.run(300)
     assert julius.outbox.history._first > number
     julius.tell(request(world, julius, str(number), str(number)))
     world.run(1)
@@ -142,9 +142,10 @@ def test_after_a_very_long_gap_nothing_is_asked_for(world):
 
 def test_acknowledgements_trim_what_is_kept(world):
     julius, caesar = world.both()
-    world.run(300)
-    assert any(message.type == "NS_ackmsg" for message in caesar.sent)
-    assert len(julius.outbox.history) < 20 < julius.outbox.sequence
+    world.run(2000)
+    sent = len([message for message in caesar.sent if message.type == "NS_ackmsg"])
+    assert sent == pytest.approx(julius.outbox.sequence / ACK_EVERY_OURS, abs=1)
+    assert len(julius.outbox.history) < ACK_EVERY_OURS + 2 < julius.outbox.sequence / 5
 
 
 def test_a_dead_node_is_asked_for_nothing(world):

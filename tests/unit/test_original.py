@@ -99,6 +99,15 @@ def test_both_start_and_each_has_its_own(mixed):
     assert mixed.double == set()
 
 
+def test_one_in_ten_of_its_messages_is_acknowledged(name):
+    """It holds its clients up where 250 are not."""
+    mixed = Mixed(name).both()
+    mixed.run(200)
+    sent = [message for message in mixed.ours.sent if message.type == "NS_ackmsg"]
+    heard = mixed.ours.cluster._membership.peers[mixed.theirs.name].tracker.last
+    assert len(sent) == pytest.approx(heard / 10, abs=1)
+
+
 @pytest.mark.parametrize("first", ["ours", "theirs"])
 def test_one_first_and_the_other_later(mixed, first):
     start = {"ours": mixed.start_ours, "theirs": mixed.start_theirs}

@@ -166,7 +166,7 @@ def test_another_state_is_noticed_at_the_next_snapshot(monkeypatch):
     """Nothing that it does differs, but what it knows: and from the recorded state on it goes on."""
     world = World(every=3000)
     world.both()
-    world.run(100)
+    world.run(500)
     lines = world.journals[JULIUS][0].lines()
     assert troubles(lines) == []
     monkeypatch.setattr(History, "acknowledged", lambda self, sequence: None)

@@ -5,6 +5,8 @@ from itertools import pairwise
 import pytest
 
 from heartbeat.core.sequence import (
+    ACK_EVERY,
+    ACK_EVERY_OURS,
     ASKS_LIMIT,
     DUPLICATE,
     FRESH,
@@ -119,21 +121,34 @@ def test_what_is_missing_has_a_limit(tracker):
     assert min(tracker.missing) > 1000  # the oldest were given up
 
 
-def test_one_in_ten_is_acknowledged_and_only_what_is_contiguous(tracker):
+@pytest.mark.parametrize("every", [ACK_EVERY, ACK_EVERY_OURS])
+def test_one_in_so_many_is_acknowledged_and_only_what_is_contiguous(tracker, every):
     acknowledged = []
-    for number in range(1, 101):
+    for number in range(1, 10 * every + 1):
         take(tracker, number)
-        acknowledged.append(tracker.acknowledge(number))
+        acknowledged.append(tracker.acknowledge(number, every))
     due = [number for number in acknowledged if number]
     assert len(due) == 10
-    assert {number % 10 for number in due} == {due[0] % 10}
-    take(tracker, 121)
-    assert tracker.acknowledge(121) == 0
-    for number in range(102, 121):
+    assert {number % every for number in due} == {due[0] % every}
+    missing, newest = 10 * every + 1, 12 * every + 1
+    take(tracker, newest)
+    assert tracker.acknowledge(newest, every) == 0
+    for number in range(missing + 1, newest):
         take(tracker, number)
-        tracker.acknowledge(number)
-    take(tracker, 101)
-    assert tracker.acknowledge(101) in range(112, 122)
+        tracker.acknowledge(number, every)
+    take(tracker, missing)
+    assert tracker.acknowledge(missing, every) in range(newest - every + 1, newest + 1)
+
+
+@pytest.mark.parametrize("every", [ACK_EVERY, ACK_EVERY_OURS])
+def test_which_number_is_acknowledged_next_is_known_before(tracker, every):
+    take(tracker, 1)
+    promised = tracker.next_acknowledged(every)
+    for number in range(2, promised):
+        take(tracker, number)
+        assert tracker.acknowledge(number, every) == 0
+    take(tracker, promised)
+    assert tracker.acknowledge(promised, every) == promised
 
 
 def test_the_random_numbers_are_reproducible_and_spread():

@@ -36,6 +36,20 @@ def test_a_cluster_is_the_same_again(cluster):
     assert again.view().groups[0].holder == JULIUS
 
 
+def test_statuses_of_which_the_rest_of_the_core_was_not_told_yet_are_in_it():
+    world = World()
+    julius, _ = world.both()
+    world.run(100)
+    said, last = len(julius.cluster._steady.own.taken()), julius.cluster._outbox.sequence
+    world.run(100)
+    assert julius.cluster._outbox.sequence == last
+    julius.cluster.settle()
+    again = read_back(julius.cluster)
+    assert again._outbox.sequence == julius.cluster._outbox.sequence > last
+    assert said
+    assert freeze(read_back(again)) == freeze(again)
+
+
 def test_what_is_shared_stays_shared(cluster):
     again = read_back(cluster)
     assert again._resources._outbox is again._outbox
