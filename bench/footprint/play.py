@@ -18,7 +18,8 @@ from interop.router import Router
 
 from bench.footprint import processes, wire
 from bench.footprint.processes import Memory, Used
-from bench.footprint.systems import BAUD, BOTH, INITDEAD_S, KEEPALIVED_CONF, LAN, WAN, System, files, keepalived_conf
+from bench.footprint.systems import BAUD, BOTH, INITDEAD_S, LAN, WAN, System, files, keepalived_conf
+from bench.rivals.files import KEEPALIVED_CONF
 from heartbeat.demo.seed import SERIAL_PORT
 from heartbeat.demo.world import JULIUS_AND_CAESAR, World, until
 
@@ -60,7 +61,7 @@ class Machines:
             node = world._add(
                 Router(
                     name, world.folder, world.switches, JULIUS_AND_CAESAR.router_interfaces(number), program=program,
-                    files=files(medium, interval_ms, number),
+                    files=files(system.kind, medium, interval_ms, number),
                     serial={SERIAL_PORT: self.cable.ends[number]} if self.cable else {},
                 )
             )  # fmt: skip

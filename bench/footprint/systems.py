@@ -1,8 +1,8 @@
-"""The systems that are measured, each in its best fair configuration, which stands here.
+"""The systems that are measured, each in its best fair configuration; the texts are those of rivals/files.py.
 
 Two addresses, the first node holds them. One `ucast` line in each node's file, of the other node: with the same file on
-both, as is usual, the original starts two processes more, for its own address. keepalived has no serial line, and is
-run without what serves load balancing (--vrrp).
+both, as is usual, the original starts two processes more, for its own address. keepalived has no serial line, is run
+without what serves load balancing (--vrrp), and without memory lock, as its defaults are: it is smallest so.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from interop.program import ORIGINAL, Program
 
 from bench.footprint import installed
+from bench.rivals import files as rivals
 from bench.rivals import install
-from heartbeat.demo.seed import SERIAL_PORT, Files
+from heartbeat.demo.seed import Files
 from heartbeat.demo.world import JULIUS_AND_CAESAR
 
 BAUD = 115200
@@ -21,36 +22,7 @@ UCAST, BOTH = "ucast", "serial + ucast"
 MEDIA = (UCAST, BOTH)
 INTERVALS_MS = (100, 1000)
 LAN, WAN = JULIUS_AND_CAESAR.addresses
-HARESOURCES = f"julius IPaddr::{LAN}/24/eth0 IPaddr::{WAN}/24/eth1\n"
-HA_CF = """\
-use_logd off
-logfile /var/log/ha-log
-keepalive {interval_ms}ms
-warntime {warntime_ms}ms
-deadtime {deadtime_ms}ms
-initdead {initdead_s}
-udpport 694
-{media}auto_failback off
-node julius caesar
-"""
 INITDEAD_S = 6
-KEEPALIVED_CONF = "keepalived.conf"
-KEEPALIVED = """\
-global_defs {{
-    vrrp_version 3
-}}
-vrrp_instance pair {{
-    state BACKUP
-    interface eth0
-    virtual_router_id 51
-    priority {priority}
-    advert_int {interval_s}
-    virtual_ipaddress {{
-        {lan}/24 dev eth0
-        {wan}/24 dev eth1
-    }}
-}}
-"""
 
 
 class UnavailableError(Exception):
@@ -74,9 +46,7 @@ class System:
             raise UnavailableError(reason)
         if self.kind == "original":
             return ORIGINAL
-        argv = ("/usr/sbin/keepalived", "--dont-fork", "--vrrp", "--use-file", f"/etc/ha.d/{KEEPALIVED_CONF}",
-                "--pid", "/run/keepalived.pid", "--vrrp_pid", "/run/vrrp.pid")  # fmt: skip
-        return Program("keepalived", argv, {})
+        return Program("keepalived", rivals.KEEPALIVED, {})
 
 
 OURS, OURS_PYSERIAL = "ours", "ours, pyserial"
@@ -92,16 +62,16 @@ SYSTEMS = {
 }
 
 
-def files(medium: str, interval_ms: int, number: int) -> Files:
+def files(kind: str, medium: str, interval_ms: int, number: int) -> Files:
     """The operator's three, of the first node (0) or the second."""
     peer = f"{JULIUS_AND_CAESAR.lan}.{JULIUS_AND_CAESAR.node_numbers[1 - number]}"
-    lines = f"baud {BAUD}\nserial {SERIAL_PORT}\n" if medium == BOTH else ""
-    ha_cf = HA_CF.format(
-        interval_ms=interval_ms, warntime_ms=3 * interval_ms, deadtime_ms=5 * interval_ms, initdead_s=INITDEAD_S,
-        media=f"{lines}ucast eth0 {peer}\n",
-    )  # fmt: skip
-    return Files(ha_cf=ha_cf, haresources=HARESOURCES, authkeys="auth 1\n1 sha1 a-secret\n")
+    media = (rivals.serial(BAUD) if medium == BOTH else "") + rivals.ucast(peer)
+    resources = [f"IPaddr::{LAN}/24/eth0", f"IPaddr::{WAN}/24/eth1"]
+    made = rivals.heartbeat(interval_ms, 5 * interval_ms, 1000 * INITDEAD_S, media, resources)
+    return rivals.original(made) if kind == "original" else made
 
 
 def keepalived_conf(interval_ms: int, number: int) -> str:
-    return KEEPALIVED.format(priority=150 - 50 * number, interval_s=interval_ms / 1000, lan=LAN, wan=WAN)
+    """The first node preempts."""
+    addresses = [f"{LAN}/24 dev eth0", f"{WAN}/24 dev eth1"]
+    return rivals.keepalived(number, interval_ms / 1000, 150 - 50 * number, addresses)

@@ -4,6 +4,7 @@
     client ──┬── lan ──┬── eth0 julius     ttyS0 ═══ cable ═══ ttyS0      a switch in a namespace of its own
              │         └── eth0 caesar                                    10.0.0.254 is the virtual address
 
+    files        what stands in the systems' files
     systems      each system's configuration, how it is started and stopped, when it is ready, what it says itself
     stage        a pair of one system, switched on, mended, failed; the instruments beside it
     instruments  the client's probe, the tap in the switch, the loads: one small program in C, so that looking costs

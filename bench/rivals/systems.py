@@ -1,4 +1,4 @@
-"""The systems, each with its best fair configuration, and what to ask of it.
+"""The systems, each with its best fair configuration (files.py has the texts), and what to ask of it.
 
     ours, heartbeat   the same three files, letter for letter but for `use_logd`, which is about the original's logger.
                       sha1, as on an operator's pair. The log goes to one file: no syslog daemon runs on the stage.
@@ -25,22 +25,21 @@ import os
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from interop import package
 from interop.program import ORIGINAL, OURS, Program
-from interop.router import LOG
 
-from bench.rivals import install
+from bench.rivals import files, install
+from bench.rivals.files import NODES
 from heartbeat import control
-from heartbeat.demo.seed import SERIAL_PORT, Files
+from heartbeat.demo.seed import Files
 
 if TYPE_CHECKING:
     from bench.rivals.stage import Stage
 
 ADDRESS = "10.0.0.254"
-NODES = ("julius", "caesar")
 _ANSWER_S = 5.0
 # below this keepalive a frame must leave a serial line faster
 FAST_LINE_MS = 50
@@ -175,8 +174,7 @@ class Original(System):
         return ORIGINAL
 
     def files(self, setting: Setting, node: int) -> Files:
-        files = heartbeat_files(setting)
-        return replace(files, ha_cf="use_logd off\n" + files.ha_cf)
+        return files.original(heartbeat_files(setting))
 
     def ready(self, stage: Stage) -> bool:
         for number, node in enumerate(stage.nodes):
@@ -210,39 +208,19 @@ class Keepalived(System):
         self.name = f"keepalived {kind}".strip()
 
     def program(self, setting: Setting, node: int) -> Program:
-        # the pid files of the two namespaces are their own: /run is
-        return Program(
-            self.name,
-            ("/usr/sbin/keepalived", "--dont-fork", "--log-console", "--log-detail", "--vrrp",
-             "--use-file", "/etc/ha.d/keepalived.conf"),
-            {},
-        )  # fmt: skip
+        return Program(self.name, (*files.KEEPALIVED, "--log-console", "--log-detail"), {})
 
     def priority(self, node: int) -> int:
         return 254 - node if self._highest else 100
 
     def more(self, setting: Setting, node: int) -> dict[str, tuple[int, str]]:
-        realtime = "    vrrp_rt_priority 50\n    vrrp_no_swap\n" if self.realtime and setting.realtime else ""
         tracked = "    track_file {\n        wanted weight 10\n    }\n" if self.preempt else "    nopreempt\n"
         wanted = 'track_file wanted {\n    file "/etc/ha.d/wanted"\n}\n' if self.preempt else ""
-        text = f"""\
-global_defs {{
-    router_id {NODES[node]}
-    vrrp_version 3
-    vrrp_garp_master_delay 0
-{realtime}}}
-{wanted}vrrp_instance pair {{
-    state BACKUP
-    interface eth0
-    virtual_router_id 51
-    priority {self.priority(node)}
-    advert_int {setting.keepalive_ms / 1000:g}
-{tracked}    virtual_ipaddress {{
-        {ADDRESS}/24 dev eth0
-    }}
-}}
-"""
-        return {"keepalived.conf": (0o644, text), "wanted": (0o644, "0\n")}
+        text = files.keepalived(
+            node, setting.keepalive_ms / 1000, self.priority(node), [f"{ADDRESS}/24 dev eth0"],
+            realtime=self.realtime and setting.realtime, before=wanted, inside=tracked,
+        )  # fmt: skip
+        return {files.KEEPALIVED_CONF: (0o644, text), "wanted": (0o644, "0\n")}
 
     def deadtime_ns(self, setting: Setting, node: int) -> int:
         interval_ns = self.interval_ns(setting)
@@ -317,22 +295,13 @@ def heartbeat_moves() -> dict[str, Callable[[Stage, int], None]]:
 
 
 def heartbeat_files(setting: Setting) -> Files:
-    media = {
-        "ucast": "ucast eth0 10.0.0.2\nucast eth0 10.0.0.3\n",
-        "serial": f"baud {setting.baud}\nserial {SERIAL_PORT}\n",
-    }
-    initdead_ms = max(2 * setting.deadtime_ms, 3000)
-    ha_cf = (
-        f"logfile {LOG}\n"
-        f"keepalive {setting.keepalive_ms}ms\nwarntime {setting.deadtime_ms * 3 // 5}ms\n"
-        f"deadtime {setting.deadtime_ms}ms\ninitdead {initdead_ms}ms\nudpport 694\n"
-        f"{''.join(media[medium] for medium in setting.media)}auto_failback off\nnode {' '.join(NODES)}\n"
-        f"{'' if setting.realtime else f'realtime off{chr(10)}'}"
-    )
+    lines = {"ucast": files.ucast("10.0.0.2", "10.0.0.3"), "serial": files.serial(setting.baud)}
+    media = "".join(lines[medium] for medium in setting.media)
     resources = [f"IPaddr::{each}/24/eth0" for each in setting.virtual()]
     resources += [f"IPv6addr::{each}/64/eth0" for each in setting.virtual_6()]
-    return Files(
-        ha_cf=ha_cf, haresources=f"{NODES[0]} {' '.join(resources)}\n", authkeys="auth 1\n1 sha1 a-secret\n"
+    initdead_ms = max(2 * setting.deadtime_ms, 3000)
+    return files.heartbeat(
+        setting.keepalive_ms, setting.deadtime_ms, initdead_ms, media, resources, realtime=setting.realtime
     )
 
 
