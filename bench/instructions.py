@@ -1,6 +1,7 @@
 """What a heartbeat costs the receiver, in instructions, compared with what is kept in bench/instructions.json:
 
-    python -m bench.instructions [NAME]...      counts, and compares; exit code 1 where one is above what is kept
+    python -m bench.instructions [NAME]...      counts, and compares; exit code 1 where one is above what is kept. Where
+                                                none is named: the record, and the page
     python -m bench.instructions --keep         keeps what is counted from now on
     python -m bench.instructions --functions    says too which files and functions execute them
 
@@ -20,11 +21,13 @@ import argparse
 import json
 import platform
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from bench import callgrind
+from bench import callgrind, command, tables
+from bench.picture import Picture
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -129,46 +132,98 @@ def detail(found: callgrind.Counts) -> str:
     return "\n".join(lines)
 
 
+def record(counted: Mapping[str, float], kept: Mapping[str, float], missing: Mapping[str, str]) -> dict[str, Any]:
+    limits = {name: kept[name] * (1 + TOLERANCE) for name in counted if name in kept}
+    return {
+        "kind": here(),
+        "bars": [
+            {"bar": name, "value": round(counted[name]), "limit": round(limit), "unit": "instructions",
+             "verdict": tables.OK if counted[name] <= limit else tables.MISSED, "note": f"kept: {kept[name]:,.0f}"}
+            for name, limit in limits.items()
+        ],
+        "counted": {name: round(each) for name, each in counted.items()},
+        "missing": dict(missing),
+    }  # fmt: skip
+
+
+def tables_of(record: Mapping[str, Any]) -> list[str]:
+    rows = [[name, f"{each:,.0f}"] for name, each in record["counted"].items()]
+    lines = [f"By callgrind, for one operation; {record['kind']}. What each is: bench/instructions.py."]
+    return [*lines, "", *tables.table(("", "instructions"), rows)]
+
+
+def pictures(record: Mapping[str, Any]) -> list[Picture]:
+    return []
+
+
+def quoted(record: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
+    counted = record["counted"]
+    names = {column: name for column, name in (("ours", "decode classic"), ("heartbeat", "decode classic: libplumb2"))
+             if name in counted}  # fmt: skip
+    yield "a status decoded, classic: instructions", {column: f"{counted[name]:,}" for column, name in names.items()}
+    yield "a heartbeat heard, netstring and sha1: instructions", {"ours": f"{counted['heard netstring sha1']:,}"}
+
+
 def main() -> int:
+    options = arguments()
+    if options.run:
+        run(*options.names)
+        return 0
+    playing = command.Run("instructions")
+    everything = read_kept()
+    kept = everything.get(here(), {})
+    counted, missing = count_all(options.names or list(COUNTED), kept, functions=options.functions)
+    ours = {name: round(each) for name, each in counted.items() if not rival(name)}
+    failed = {name for name in missing if not rival(name)}
+    if options.keep and not failed:
+        kept = everything[here()] = {**kept, **ours}
+        KEPT.write_text(json.dumps(everything, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        print(f"written: {KEPT}")
+    path = command.target("instructions", quick=False, part=bool(options.names or failed), given=options.json)
+    if path is not None:
+        command.write(path, playing.about(quick=False) | record(counted, kept, missing))
+    if unknown := [name for name in ours if name not in kept]:
+        print(f"not kept for {here()}: {', '.join(unknown)}; --keep keeps it")
+    dearer = compare(kept, counted)
+    print("\n".join(dearer) if dearer else f"nothing is dearer by more than {TOLERANCE:.0%}")
+    return 1 if dearer or failed else 0
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.instructions", description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(COUNTED)}; all if none is given")
     parser.add_argument("--keep", action="store_true", help=f"write {KEPT.name}")
     parser.add_argument("--functions", action="store_true", help="say where they are spent")
     parser.add_argument("--run", action="store_true", help="what is counted, of one name")
+    command.add_json(parser, "instructions")
     options = parser.parse_args()
     if unknown := set(options.names) - set(COUNTED):
         parser.error(f"no such name: {', '.join(unknown)}")
-    if options.run:
-        run(*options.names)
-        return 0
-    everything = read_kept()
-    kept = everything.get(here(), {})
-    counted = {}
+    return options
+
+
+def count_all(
+    names: Sequence[str], kept: Mapping[str, float], *, functions: bool
+) -> tuple[dict[str, float], dict[str, str]]:
+    """(what was counted, why the others were not)."""
+    counted: dict[str, float] = {}
+    missing: dict[str, str] = {}
     print(f"{here():32}{'counted':>12}{'kept':>12}")
-    for name in options.names or COUNTED:
+    for name in names:
         try:
             found = callgrind.count("bench.instructions", "--run", name, more=MORE)
         except callgrind.CallgrindError as error:
-            # the rival may be missing; what is ours must be counted
+            missing[name] = str(error)
             print(f"{name}: {error}", file=sys.stderr)
+            # the rival may be missing; what is ours must be counted
             if rival(name):
                 continue
-            return 1
+            break
         counted[name] = found.total
         print(row(name, found.total, kept.get(name)), flush=True)
-        if options.functions:
+        if functions:
             print(detail(found))
-    ours = {name: round(each) for name, each in counted.items() if not rival(name)}
-    if options.keep:
-        everything[here()] = {**kept, **ours}
-        KEPT.write_text(json.dumps(everything, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        print(f"written: {KEPT}")
-        return 0
-    if missing := [name for name in ours if name not in kept]:
-        print(f"not kept for {here()}: {', '.join(missing)}; --keep keeps it")
-    dearer = compare(kept, counted)
-    print("\n".join(dearer) if dearer else f"nothing is dearer by more than {TOLERANCE:.0%}")
-    return 1 if dearer else 0
+    return counted, missing
 
 
 if __name__ == "__main__":

@@ -1,29 +1,25 @@
 """python -m bench.failover [--quick] [--system NAME]… [--setting KEEPALIVE/DEADTIME]… [--trials N] [--json FILE]
 
-The whole grid, the verdict on each bar, `bench/results/failover.json`, a picture beside it, and a section of
-bench/RESULTS.md. Exit code 1 where a bar is missed or could not be judged. Where systems or settings are named, those
-cells alone are played, and files are written only with --json.
+The whole grid, and the verdict on each bar; the record, and the page (bench/command.py). Exit code 1 where a bar is
+missed or could not be judged. Where systems, settings or a number of trials are named, those alone are played, and
+nothing is written but with --json.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import random
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-from bench import command
-from bench.failover import bars, grid, picture, report, trial
-from bench.rivals import ROOT, page
+from bench import command, tables
+from bench.failover import bars, grid, report, trial
 from bench.rivals.instruments import Canaries
 from bench.rivals.stage import end_whole, staged
 from bench.rivals.systems import SYSTEMS
 
-RESULT = ROOT / "bench" / "results" / "failover.json"
 # a block whose daemons did not do what they must is tried once more
 TRIES = 2
 # the last block may begin so late: all of it is to take an hour, or five minutes
@@ -39,7 +35,7 @@ def main() -> int:
     if not every:
         print("no cell of the grid has such a system with such a setting", file=sys.stderr)
         return 2
-    began = time.time()
+    run = command.Run("failover")
     names = list(dict.fromkeys(cell.system for cell in every))
     unavailable = {name: reason for name in names if (reason := SYSTEMS[name].obstacle())}
     for name, reason in unavailable.items():
@@ -47,20 +43,19 @@ def main() -> int:
     end_s = time.monotonic() + (QUICK_S if options.quick else WHOLE_S)
     results, troubles = play([cell for cell in every if cell.system not in unavailable], options.seed, end_s)
     judged = bars.judge(results)
-    some = bool(options.system or options.setting)
+    some = bool(options.system or options.setting or options.trials)
     judged = [each for each in judged if each.value is not None or not (some or each.limit is None)]
-    print(report.table(results))
-    print()
-    print(report.verdict_lines(judged))
-    about = command.about("failover", began) | {
+    about = run.about(quick=options.quick) | {
         "seed": options.seed,
         "versions": {name: SYSTEMS[name].version() for name in names if name not in unavailable},
         "unavailable": unavailable,
         "troubles": troubles,
     }
-    path = options.json or (None if some else RESULT)
+    record = report.record(results, judged, about)
+    print(report.table(record), "", tables.bar_lines(record["bars"]), sep="\n")
+    path = command.target("failover", quick=options.quick, part=some, given=options.json)
     if path is not None:
-        write(path, results, judged, about)
+        command.write(path, record)
     return 1 if bars.missed(judged) else 0
 
 
@@ -71,7 +66,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--setting", action="append", default=[], metavar="100/500", help="these times alone, in ms")
     parser.add_argument("--trials", type=int, metavar="N", help="so many of each cell")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="of the instants of the failures")
-    parser.add_argument("--json", type=Path, metavar="FILE", help=f"instead of {RESULT.relative_to(ROOT)}")
+    command.add_json(parser, "failover")
     return parser.parse_args()
 
 
@@ -120,19 +115,6 @@ def _block(
                 continue
         break
     print(f"{cell.name}: {count} trials in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-
-
-def write(path: Path, results, judged, about: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pictures = picture.draw(results, path)
-    record = json.dumps(report.record(results, judged, about), indent=1, ensure_ascii=False)
-    path.write_text(f"{record}\n", encoding="utf-8")
-    if path == RESULT:
-        links = [f"{path.parent.name}/{each}" for each in pictures]
-        page.write("failover", report.markdown(results, judged, about, pictures=links))
-    else:
-        path.with_suffix(".md").write_text(report.markdown(results, judged, about, pictures=pictures), encoding="utf-8")
-    print(f"written: {path}, its page, {', '.join(pictures) or 'and no picture: matplotlib is not installed'}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bench import tables
 from bench.failover import figures
 from bench.failover.grid import (
     FAST,
@@ -22,7 +23,7 @@ from bench.failover.grid import (
     Cell,
 )  # fmt: skip
 
-OK, MISSED, UNKNOWN, STATED = "ok", "MISSED", "not judged", ""
+OK, MISSED, UNKNOWN, STATED = tables.OK, tables.MISSED, tables.UNKNOWN, ""
 # "a heartbeat is late" is what warntime says
 WARNTIME_PART = 3 / 5
 RUNS = 30
@@ -46,6 +47,10 @@ class Judged:
         if self.value is None:
             return UNKNOWN
         return OK if (self.value >= self.limit if self.at_least else self.value <= self.limit) else MISSED
+
+    def record(self) -> dict[str, object]:
+        return {"bar": self.text, "value": self.value, "limit": self.limit, "unit": self.unit,
+                "at_least": self.at_least, "verdict": self.verdict, "note": self.note}  # fmt: skip
 
 
 Results = Sequence[tuple[Cell, Sequence[dict]]]

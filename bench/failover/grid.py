@@ -16,6 +16,7 @@ OURS, HEARTBEAT, KEEPALIVED, HIGHEST, ORDINARY, TRACKED, UCARP = (
     "ours", "heartbeat", "keepalived", "keepalived 254", "keepalived ordinary", "keepalived preempt", "ucarp",
 )  # fmt: skip
 POWER, PLANNED, MANY = "power failure", "planned", "1,000 addresses"
+STOP = "stop"  # one of the planned moves, which every system has
 NORMAL, FAST = Setting(100, 500), Setting(10, 30)
 IDLE, HOGS, FEW_HOGS, CHURN = "idle", "16 hogs", "2 hogs", "churn"
 OTHERS = (Setting(1000, 5000), Setting(50, 200), Setting(20, 100), Setting(10, 50), FAST)

@@ -1,13 +1,12 @@
 """The distribution of the outage, a curve for each system: which part of the failures the client had survived after so
-many milliseconds. matplotlib draws it; where it isn't installed there is no picture."""
+many milliseconds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bench.failover import bars, figures
-from bench.failover.bars import Results
 from bench.failover.grid import FAST, HOGS, IDLE, NORMAL, POWER
 from bench.rivals.systems import Setting
 
@@ -23,27 +22,16 @@ TITLES = {
 # of the wide axis, whose systems are as far apart as 0.3 s and 7 s
 TICKS_MS = (200, 300, 500, 1000, 2000, 3000, 5000, 10000)
 
+Record = Mapping[str, Any]
 
-def draw(results: Results, beside: Path) -> list[str]:
-    """Names of the files that were made in the folder of `beside`."""
-    try:
-        import matplotlib as mpl  # noqa: PLC0415
 
-        mpl.use("svg")
-        from matplotlib import pyplot  # noqa: PLC0415
-    except ImportError:
-        return []
-    panels = [(setting, load, found) for setting, load in PANELS if (found := curves(results, setting, load))]
-    if not panels:
-        return []
-    # the same figures make the same file, and letters stay letters
-    mpl.rcParams.update({"svg.hashsalt": "heartbeat", "svg.fonttype": "none"})
-    figure, axes = pyplot.subplots(
-        (len(panels) + 1) // 2, 2, figsize=(10, 3.5 * ((len(panels) + 1) // 2)), squeeze=False, layout="constrained"
-    )
+def draw(record: Record, pyplot: Any) -> Any:
+    found = panels(record)
+    down = (len(found) + 1) // 2
+    figure, axes = pyplot.subplots(down, 2, figsize=(10, 3.5 * down), squeeze=False, layout="constrained")
     labels = {}
-    for axis, (setting, load, found) in zip(axes.flat, panels, strict=False):
-        for system, values in found:
+    for axis, (setting, load, systems) in zip(axes.flat, found, strict=False):
+        for system, values in systems:
             across, up = figures.distribution(values)
             (line,) = axis.step([across[0], *across], [0, *up], where="post", color=COLOURS.get(system))
             labels[system] = line
@@ -55,23 +43,25 @@ def draw(results: Results, beside: Path) -> list[str]:
             axis.set_xlim(left=0)
         axis.set(xlabel="outage, ms", ylabel="part of the power failures", title=f"{TITLES[setting]}, {load}")
         axis.grid(visible=True, alpha=0.3)
-    for axis in axes.flat[len(panels) :]:
+    for axis in axes.flat[len(found) :]:
         axis.remove()
-    figure.legend(list(labels.values()), list(labels), loc="outside lower center", ncols=len(labels), frameon=False)
-    name = f"{beside.stem}-outage.svg"
-    figure.savefig(beside.with_name(name), metadata={"Date": None})
-    pyplot.close(figure)
-    return [name]
+    figure.legend(list(labels.values()), list(labels), loc="outside upper center", ncols=len(labels), frameon=False)
+    return figure
 
 
-def curves(results: Results, setting: Setting, load: str) -> list[tuple[str, Sequence[float]]]:
-    """(system, its outages) of each in this panel."""
-    found = []
-    for cell, trials in results:
-        # beside each other is who was compared: those of one group, that took turns
-        compared = cell.group in (f"all {load}", f"fast {load}")
-        if compared and (cell.setting, cell.load, cell.kind) == (setting, load, POWER):
-            outages = bars.values(trials, "outage_ms")
-            if outages:
-                found.append((cell.system, outages))
-    return found
+def panels(record: Record) -> list[tuple[Setting, str, list[tuple[str, Sequence[float]]]]]:
+    """Those of PANELS that there is something for."""
+    return [(*each, found) for each in PANELS if (found := curves(record, *each))]
+
+
+def curves(record: Record, setting: Setting, load: str) -> list[tuple[str, Sequence[float]]]:
+    """(system, its outages) of each in this panel: beside each other is who was compared, those of one group, that took
+    turns."""
+    wanted = {"keepalive_ms": setting.keepalive_ms, "deadtime_ms": setting.deadtime_ms, "load": load, "kind": POWER}
+    return [
+        (cell["system"], outages)
+        for cell in record["cells"]
+        if cell["group"] in (f"all {load}", f"fast {load}")
+        and all(cell[name] == value for name, value in wanted.items())
+        and (outages := bars.values(cell["trials"], "outage_ms"))
+    ]

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from bench.failover import figures
-from bench.failover.grid import MANY, PLANNED, Cell
+from bench.failover.grid import MANY, PLANNED, STOP, Cell
 from bench.rivals import instruments
 from bench.rivals.instruments import ADVERTISEMENT, ANNOUNCEMENT, HEARTBEAT, NEIGHBOUR
 from bench.rivals.stage import Stage
@@ -31,7 +31,6 @@ INSTANT_MS = 20
 AGAIN = 2
 # an original that is busy with itself drops a request
 ATTEMPTS = 3
-STOP = "stop"
 
 
 def phases(start: float) -> Iterator[float]:

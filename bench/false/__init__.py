@@ -12,5 +12,5 @@ of any program. What happens within 100 ms of such a delay of more than 5 ms is 
 that is more than a fifth of all, the run says nothing, and is void.
 
     count    the rule, and the bars: pure
-    report   table, page and record
+    report   record, table and page
 """

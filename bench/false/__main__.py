@@ -1,33 +1,30 @@
 """python -m bench.false [--minutes M] [--quick] [--json FILE]
 
-Take-overs that nothing called for, of all pairs at the same time. Writes `bench/results/false.json` and a section
-of bench/RESULTS.md. Exit code 1 where a bar is missed, could not be judged, or the run is void.
+Take-overs that nothing called for, of all pairs at the same time; the record, and the page (bench/command.py). Exit
+code 1 where a bar is missed, could not be judged, or the run is void. A run that is shorter than is demanded writes
+nothing but with --json.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from bench import command
+from bench import command, tables
 from bench.failover import bars
-from bench.failover import report as tables
 from bench.false import count, report
 from bench.false.count import Count
-from bench.rivals import ROOT, instruments, page
+from bench.rivals import instruments
 from bench.rivals.instruments import Canaries
 from bench.rivals.stage import Stage, end_whole
 from bench.rivals.systems import ADDRESS, NODES, SYSTEMS, Setting
 from heartbeat.demo.clock import SECOND, now_ns
 from heartbeat.demo.world import World
 
-RESULT = ROOT / "bench" / "results" / "false.json"
 QUICK_MINUTES, IDLE_PART = 0.5, 0.2
 # for all pairs to be ready, and after that; who is looked at last must have time to show it
 BOOT_S, CALM_S = 40.0, 3.0
@@ -61,7 +58,7 @@ PAIRS = (
 def main() -> int:
     options = arguments()
     end_whole()
-    began = time.time()
+    playing = command.Run("false")
     names = list(dict.fromkeys(each.system for each in PAIRS))
     unavailable = {name: reason for name in names if (reason := SYSTEMS[name].obstacle())}
     for name, reason in unavailable.items():
@@ -70,23 +67,17 @@ def main() -> int:
     began_ns = now_ns()
     counts, stalls, troubles = run([each for each in PAIRS if each.system not in unavailable], minutes)
     judged = count.judge(counts)
-    told = report.said(counts, stalls, began_ns)
-    print(report.table(counts), *told, "", tables.verdict_lines(judged), sep="\n")
-    about = command.about("false", began) | {
+    about = playing.about(quick=options.quick) | {
         "versions": {name: SYSTEMS[name].version() for name in names if name not in unavailable},
         "unavailable": unavailable,
         "troubles": troubles,
     }
-    path = options.json or RESULT
-    path.parent.mkdir(parents=True, exist_ok=True)
     made = report.record(counts, judged, stalls, began_ns, about)
-    path.write_text(f"{json.dumps(made, indent=1, ensure_ascii=False)}\n", encoding="utf-8")
-    section = report.markdown(counts, judged, told, about)
-    if path == RESULT:
-        page.write("false", section)
-    else:
-        path.with_suffix(".md").write_text(section, encoding="utf-8")
-    print(f"written: {path}, its page")
+    print(report.table(made), *report.said(made), "", tables.bar_lines(made["bars"]), sep="\n")
+    short = minutes < count.MINUTES and not options.quick
+    path = command.target("false", quick=options.quick, part=short, given=options.json)
+    if path is not None:
+        command.write(path, made)
     return 1 if count.void(counts) or bars.missed(judged) else 0
 
 
@@ -94,7 +85,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.false", description=__doc__.partition("\n\n")[2])
     parser.add_argument("--minutes", type=float, default=float(count.MINUTES), metavar="M", help="under the hogs")
     parser.add_argument("--quick", action="store_true", help="half a minute")
-    parser.add_argument("--json", type=Path, metavar="FILE", help=f"instead of {RESULT.relative_to(ROOT)}")
+    command.add_json(parser, "false")
     return parser.parse_args()
 
 

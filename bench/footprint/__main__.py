@@ -63,15 +63,15 @@ def main() -> int:
     if os.geteuid():
         print("footprint: it needs root, for namespaces and for looking at pages of memory", file=sys.stderr)
         return 1
-    began_s = time.time()
+    playing = command.Run("footprint")
     run = Run(quick=found.quick)
     run.measure([SYSTEMS[name] for name in found.chosen])
     judged = bars.judge(run.figures, run.starts)
-    about = command.about("footprint", began_s) | {"seconds": run.seconds, "missing": run.missing}
-    page = table.markdown(about, run.figures, run.starts, judged)
-    print(page)
+    about = playing.about(quick=found.quick) | {"seconds": run.seconds, "missing": run.missing}
+    record = about | table.record(run.figures, run.starts, judged)
+    print(table.terminal(record))
     if found.path is not None:
-        command.write(found.path, about | table.record(run.figures, run.starts, judged), page)
+        command.write(found.path, record)
     return 0 if bars.kept(judged) else 1
 
 

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from statistics import median
 from typing import NamedTuple
 
+from bench import tables
 from bench.footprint.play import ROLES, Node
 from bench.footprint.systems import KEEPALIVED_NAME, MEDIA, OURS, OURS_PYSERIAL, THEIRS, UCAST
 
-OK, MISSED, UNKNOWN, STATED = "ok", "MISSED", "not judged", "stated"
+OK, MISSED, UNKNOWN, STATED = tables.OK, tables.MISSED, tables.UNKNOWN, ""
 FAST_MS = 100
 RSS_MB, PRIVATE_DIRTY_MB = 12.0, 5.0
 CPU_PART = 0.25
@@ -26,14 +27,14 @@ Starts = Mapping[tuple[str, str], list[float]]
 
 
 class Judged(NamedTuple):
-    """value, limit: in unit. detail: of what it is made."""
+    """value, limit: in unit. note: of what it is made."""
 
     bar: str
     value: float | None
     limit: float | None
     unit: str
     verdict: str
-    detail: str = ""
+    note: str = ""
 
 
 def judge(figures: Figures, starts: Starts) -> list[Judged]:

@@ -5,8 +5,8 @@
     addresses   1 to 1,000 of a pair of daemons in namespaces: the take-over, its processor time, and that of a second
                 in the steady state (root)
 
-    python -m bench.growth              all; prints the tables, writes bench/results/growth.json, .md and a picture for
-                                        each part; exit code 1 where the cost grows faster than it may. Ten minutes;
+    python -m bench.growth              all; prints the tables, writes the record and the page, with a picture for each
+                                        part; exit code 1 where the cost grows faster than it may. Ten minutes;
                                         `--quick`: five
     python -m bench.growth nodes        that part alone, and writes nothing but with --json
 

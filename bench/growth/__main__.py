@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-import time
-from typing import Any
 
 from bench import command
-from bench.growth import picture
+from bench.growth import report
 from bench.growth.curve import MISSED, Curve
 
 PARTS = ("nodes", "media", "addresses")
@@ -32,56 +30,14 @@ def measured(parts: set[str], *, quick: bool) -> tuple[list[Curve], dict[str, st
     return found, missing
 
 
-def markdown(about: dict[str, Any], curves: list[Curve]) -> str:
-    """A section of a page."""
-    lines = [
-        "## Growth", "",
-        f"`{about['command']}`, {about['when']}, {about['machine']}, Python {about['python']}; load {about['load']}.",
-        "", "An exponent of 1 is linear. In the brackets: of the upper half of the curve.", "",
-    ]  # fmt: skip
-    for part in dict.fromkeys(curve.part for curve in curves):
-        of_part = [curve for curve in curves if curve.part == part]
-        sizes = [str(size) for size, _ in of_part[0].points]
-        lines.append(f"| {' | '.join([of_part[0].size, *sizes, 'exponent', 'at most', 'verdict'])} |")
-        lines.append(f"|{'---|' * (len(sizes) + 4)}")
-        for curve in of_part:
-            cells = [f"{curve.name}, {curve.unit}", *(f"{cost:.4g}" for _, cost in curve.points)]
-            at_most = "-" if curve.at_most is None else f"{curve.at_most:g}"
-            cells += [f"{curve.exponent:.2f} ({curve.upper:.2f})", at_most, curve.verdict]
-            lines.append(f"| {' | '.join(cells)} |")
-        lines += ["", f"![{part}](growth-{name_of(part)}.svg)", ""]
-    lines += [f"* {part}: not measured, {why}" for part, why in about["missing"].items()]
-    return "\n".join(lines) + "\n"
-
-
-def name_of(part: str) -> str:
-    """For a file."""
-    return part.replace(",", "").replace(" ", "-")
-
-
-def record(curves: list[Curve]) -> list[dict[str, Any]]:
-    return [
-        curve._asdict() | {"exponent": round(curve.exponent, 3), "upper": round(curve.upper, 3),
-                           "verdict": curve.verdict}
-        for curve in curves
-    ]  # fmt: skip
-
-
 def main() -> int:
     found = command.options("growth", __doc__, "PART", PARTS, "fewer points and batches")
-    began_s = time.time()
+    run = command.Run("growth")
     curves, missing = measured(set(found.chosen), quick=found.quick)
-    about = command.about("growth", began_s) | {"missing": missing}
-    page = markdown(about, curves)
-    print(page)
+    record = report.record(curves, run.about(quick=found.quick) | {"missing": missing})
+    print(report.terminal(record))
     if found.path is not None:
-        command.write(found.path, about | {"curves": record(curves)}, page)
-        try:
-            for part in dict.fromkeys(curve.part for curve in curves):
-                shown = [curve for curve in curves if curve.part == part]
-                picture.draw(shown, found.path.with_name(f"{found.path.stem}-{name_of(part)}.svg"))
-        except ImportError:
-            print("no pictures: matplotlib is missing (pip install matplotlib)", file=sys.stderr)
+        command.write(found.path, record)
     return 1 if missing or any(curve.verdict == MISSED for curve in curves) else 0
 
 

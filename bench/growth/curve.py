@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-OK, MISSED, STATED = "ok", "MISSED", "stated"
+from bench import tables
+
+OK, MISSED, STATED = tables.OK, tables.MISSED, ""
 
 
 class Curve(NamedTuple):

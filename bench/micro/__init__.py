@@ -1,7 +1,7 @@
 """What the parts cost one by one, for one processor and without a wire: the codec, the signatures, the timers, the core
 and the simulator, beside their rivals.
 
-    python -m bench.micro               measures all, prints the table, writes bench/results/micro.json; exit code 1
+    python -m bench.micro               measures all, prints the table, writes the record and the page; exit code 1
                                         where a bar is missed. Two minutes; `--quick`: less than one
     python -m bench.micro wheel core    these parts alone
     pytest bench/micro -k test_wheel    the same cases as suites of pytest-benchmark: its statistics, and its

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from bench import tables
 from bench.micro.inputs import FORMS
 from bench.micro.measure import Figure
 
-OK, SCALED, MISSED, UNKNOWN, STATED = "ok", "ok, scaled", "MISSED", "not judged", ""
+OK, SCALED, MISSED, UNKNOWN, STATED = tables.OK, "ok, scaled", tables.MISSED, tables.UNKNOWN, ""
 BEST_NS = {"classic": 900, "netstring": 1_000}
 CALLS_ALONE, FEED_ALONE = "calls of libplumb2 alone", "feed of nothing"
 PLUMB = {form: f"decode {form}: libplumb2" for form in FORMS}

@@ -1,13 +1,17 @@
-"""The table of a run, and the same as a record: a line for each case with its figures, and below it what it is measured
-by, where that is anything."""
+"""The table of a run: a line for each case with its figures, and below it what it is measured by, where that is
+anything. The same as a record, and what the page shows of that."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from bench.micro.bars import Bar, Judged
+from bench import tables
+from bench.micro.bars import PLUMB, Bar, Judged
 from bench.micro.case import Case
+from bench.micro.inputs import FORMS
 from bench.micro.measure import Figure, Unavailable
+from bench.picture import Picture
 
 WIDTHS = (52, 12, 12, 14)
 
@@ -25,10 +29,14 @@ def described(bar: Bar) -> str:
     if bar.rival is None:
         assert bar.at_most is not None
         return f"at most {duration(bar.at_most)}"
-    name = bar.rival.rpartition(": ")[2]
-    if bar.less:
-        name += ", the calls themselves taken off both"
-    return name if bar.at_most is None else f"{name}, at most {bar.at_most:g} of it"
+    return rival(bar) if bar.at_most is None else f"{rival(bar)}, at most {bar.at_most:g} of it"
+
+
+def rival(bar: Bar) -> str:
+    """Or the time."""
+    if bar.rival is None:
+        return duration(bar.at_most or 0)
+    return bar.rival.rpartition(": ")[2] + (", the calls themselves taken off both" if bar.less else "")
 
 
 def row(*cells: str) -> str:
@@ -54,9 +62,13 @@ def table(
         lines += [verdict(each) for each in judged if each.bar.case == case.name]
     lines.append("")
     if slow is not None:
-        text = f"The machine takes {slow:.2f} times what it took when the times were set, by libplumb2."
-        lines.append(f"{text} What they allow is that much more: “ok, scaled”.")
+        lines.append(slowness(slow))
     return "\n".join(lines).strip("\n")
+
+
+def slowness(slow: float) -> str:
+    text = f"The machine takes {slow:.2f} times what it took when the times were set, by libplumb2."
+    return f"{text} What they allow is that much more: “ok, scaled”."
 
 
 def verdict(judged: Judged) -> str:
@@ -75,8 +87,48 @@ def record(
         if isinstance(figure := figures[case.name], Figure)
     }  # fmt: skip
     told = [
-        {"case": each.bar.case, "by": described(each.bar), "at_most": each.bar.at_most,
-         "ratio": None if each.ratio is None else round(each.ratio, 4), "verdict": each.verdict}
+        {"bar": f"{each.bar.case}: ratio to {rival(each.bar)}",
+         "value": None if each.ratio is None else round(each.ratio, 4),
+         "limit": each.bar.at_most if each.bar.rival else 1.0, "unit": "", "verdict": each.verdict}
         for each in judged
     ]  # fmt: skip
-    return {"slowness": slow and round(slow, 3), "cases": measured, "bars": told}
+    missing = {case.name: figure.reason for case in cases if isinstance(figure := figures[case.name], Unavailable)}
+    return {"slowness": slow and round(slow, 3), "cases": measured, "bars": told, "missing": missing}
+
+
+# ---- and what is made of it
+
+
+def tables_of(record: Mapping[str, Any]) -> list[str]:
+    lines = [] if record["slowness"] is None else [slowness(record["slowness"]), ""]
+    lines += ["Of one operation, by the processor's time."]
+    cases = record["cases"]
+    for part in dict.fromkeys(each["part"] for each in cases.values()):
+        rows = [
+            [name, duration(each["median_ns"]), duration(each["min_ns"]), f"{1e9 / each['median_ns']:,.0f}"]
+            for name, each in cases.items()
+            if each["part"] == part
+        ]
+        lines += ["", *tables.table((part, "median", "min", "a second"), rows)]
+    return lines
+
+
+def pictures(record: Mapping[str, Any]) -> list[Picture]:
+    return []
+
+
+def quoted(record: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:
+    """The original's column: its own library of C."""
+    for form in FORMS:
+        names = {"ours": f"decode {form}", "heartbeat": PLUMB[form]}
+        yield f"a status decoded, {form}: median", _times(record, names)
+    names = {"ours": "decode + verify netstring sha1"}
+    yield "a status decoded and its sha1 verified, netstring: median", _times(record, names)
+    yield "a heartbeat heard, from octets to armed timers, netstring and sha1: median", _times(
+        record, {"ours": "heard netstring sha1"}
+    )
+
+
+def _times(record: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:
+    cases = record["cases"]
+    return {column: duration(cases[name]["median_ns"]) for column, name in names.items() if name in cases}

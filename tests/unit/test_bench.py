@@ -130,6 +130,19 @@ def test_a_row_says_how_far_it_is_from_what_is_kept():
     assert instructions.row("a", 900, 1_000).split() == ["a", "900", "1,000", "-10.0%"]
 
 
+def test_the_record_of_instructions_has_the_rival_beside_what_is_judged():
+    kept = dict.fromkeys(instructions.COUNTED, 1_000)
+    del kept["decode classic: libplumb2"]
+    counted = dict.fromkeys(instructions.COUNTED, 1_049.8) | {"decode classic": 1_051.0}
+    made = instructions.record(counted, kept, {"decode netstring: libplumb2": "none"})
+    verdicts = {each["bar"]: each["verdict"] for each in made["bars"]}
+    assert "decode classic: libplumb2" not in verdicts
+    assert {name for name, verdict in verdicts.items() if verdict != "ok"} == {"decode classic"}
+    assert "| decode classic: libplumb2 | 1,050 |" in instructions.tables_of(made)
+    first, second = (figures for _, figures in instructions.quoted(made))
+    assert (first, second) == ({"ours": "1,051", "heartbeat": "1,050"}, {"ours": "1,050"})
+
+
 # ---- times
 
 
@@ -242,7 +255,19 @@ def test_the_table_says_what_was_measured_and_what_came_of_it():
     told = table.record(chosen, shown, judged, 2.5)
     assert told["cases"]["ours"] == {"part": "codec", "median_ns": 1234.5, "min_ns": 1200, "rounds": 9}
     assert set(told["cases"]) == {"ours", "theirs: rival"}
-    assert [(each["ratio"], each["verdict"]) for each in told["bars"]] == [(0.5, "MISSED"), (2.469, "ok, scaled")]
+    assert [tuple(each[name] for name in ("bar", "value", "limit", "verdict")) for each in told["bars"]] == [
+        ("ours: ratio to rival", 0.5, 0.4, "MISSED"), ("ours: ratio to 500.0 ns", 2.469, 1, "ok, scaled"),
+    ]  # fmt: skip
+    assert told["missing"] == {"gone": "no library"}
+    assert "| ours | 1.23 µs | 1.2 µs | 810,045 |" in table.tables_of(told)
+
+
+def test_what_is_quoted_of_the_parts_is_there():
+    """A case that is called otherwise now would be missing from the README, and nobody would see it."""
+    names = [case.name for case in cases()]
+    made = {"cases": {name: {"median_ns": 1_500.0} for name in names}}
+    told = [figures for _, figures in table.quoted(made)]
+    assert [list(each) for each in told] == [["ours", "heartbeat"]] * 2 + [["ours"]] * 2
 
 
 @pytest.mark.parametrize(

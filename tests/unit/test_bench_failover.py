@@ -1,6 +1,7 @@
 """What bench.failover makes of what its instruments have seen, and in which order it plays; nothing is started here."""
 
 import itertools
+import json
 import re
 from dataclasses import replace
 from typing import NamedTuple
@@ -9,8 +10,8 @@ import pytest
 
 from bench.failover import bars, figures, grid, picture, report, trial
 from bench.failover.grid import Cell
+from bench.picture import save
 from bench.rivals import instruments, stage, systems
-from bench.rivals import page as rivals_page
 from bench.rivals.instruments import Stall
 from bench.rivals.systems import SYSTEMS, Setting
 
@@ -314,6 +315,7 @@ def test_a_thousand_addresses():
 
 def test_a_panel_has_who_was_compared():
     every = [(cell, [power(30.0)]) for cell in grid.cells()]
+    every = report.record(every, (), {})
     fast = picture.curves(every, grid.FAST, grid.HOGS)
     assert [name for name, _ in fast] == ["ours", "keepalived", "keepalived 254", "keepalived ordinary"]
     assert set(COMPARED) == {name for name, _ in picture.curves(every, grid.NORMAL, grid.IDLE)}
@@ -321,34 +323,63 @@ def test_a_panel_has_who_was_compared():
         assert {name for name, _ in picture.curves(every, setting, load)} <= set(picture.COLOURS)
 
 
-def test_the_picture_is_drawn_where_it_can_be(tmp_path):
+def recorded(found):
+    about = {"command": "sh scripts/bench failover", "quick": False, "when": "2026-01-02T03:04:05Z"}
+    return report.record(found, bars.judge(found), about)
+
+
+def test_the_record_has_it_all():
+    made = recorded(results())
+    assert made["cells"][0]["summaries"]["power failure"]["outage_ms"]["median"] == 500.0
+    assert len(made["cells"][0]["trials"]) == 3
+    [times] = [each for each in made["bars"] if each["bar"] == "take-over, one address: times as fast as heartbeat's"]
+    assert (times["limit"], times["at_least"], times["verdict"]) == (50, True, "ok")
+    assert json.loads(json.dumps(made)) == made
+
+
+def test_the_tables_are_of_the_record_alone():
+    made = recorded(results())
+    lines = report.tables_of(made)
+    assert "| heartbeat | 100/500 ms ucast idle | outage | 3 | 800 | 800 | 800 | 800 | 0 |" in lines
+    # the rivals' columns: heartbeat, keepalived three times, ucarp
+    assert "| 100/500 ms ucast idle | outage | 500 | 0.625 |  |  |  |  |" in lines
+    assert "| 100/500 ms ucast idle | take-over | 1.50 | 0.00937 |  |  |  |  |" in lines
+    shown = report.table(made).splitlines()
+    assert next(line.split()[:3] for line in shown if "take-over" in line) == ["take-over", "3", "1.50"]
+
+
+def test_a_ratio_is_of_those_that_took_turns():
+    more = {("keepalived", grid.FAST, grid.IDLE): [power(45.0)], ("ours", grid.FAST, grid.IDLE): [power(36.0)],
+            ("ours", grid.FAST, grid.HOGS): [power(36.0)]}  # fmt: skip
+    elsewhere = Cell("settings", "heartbeat", grid.FAST), [power(90.0)]
+    made = recorded([*results(more=more), elsewhere])
+    found = [line for line in report.ratios(made) if line[0].startswith("10/30")]
+    assert found == [["10/30 ms ucast idle", "outage", "36", "", "0.8", "", "", ""],
+                     ["10/30 ms ucast idle", "take-over", "1.50", "", "1", "", "", ""]]  # fmt: skip
+
+
+def test_what_is_quoted_is_the_medians():
+    moves = [{"kind": kind, "lost": lost, "gap_ms": 1.0, "service_ms": 9.0, "stalls_ms": []}
+             for kind, lost in (("hb_standby", 1.0), ("stop", 0.0), ("hb_takeover", 7.0))]  # fmt: skip
+    serial = Cell("planned", "ours", Setting(media=("serial",)), kind=grid.PLANNED), [moves[0] | {"lost": 90.0}]
+    cells = [*results(), serial, (Cell("planned", "ours", kind=grid.PLANNED), moves)]
+    tracked = [moves[0] | {"kind": "tracked file", "lost": 4.0}]
+    cells.append((Cell("planned", "keepalived preempt", kind=grid.PLANNED), tracked))
+    told = dict(report.quoted(recorded(cells)))
+    found = {what.rpartition(", median")[0] or what: figures for what, figures in told.items()}
+    times = "power failure at 100/500 ms (advert_int 0.1 s, advbase 1 s)"
+    assert found[f"{times}, idle: outage"] == {"ours": "500 ms", "heartbeat": "800 ms"}
+    assert found[f"{times}, idle: take-over"] == {"ours": "1.50 ms", "heartbeat": "160 ms"}
+    assert found["planned switch-over: lost probes, two a millisecond"] == {"ours": "1", "keepalived": "4"}
+    assert found["clean stop: the same"] == {"ours": "0"}
+
+
+def test_the_picture_is_drawn_and_says_its_command(tmp_path):
     pytest.importorskip("matplotlib", reason="pictures need matplotlib")
-    (name,) = picture.draw(results(), tmp_path / "failover.json")
-    assert "ours" in (tmp_path / name).read_text(encoding="utf-8")
-
-
-def test_a_section_of_the_page_is_made_anew_and_the_rest_stays():
-    page = rivals_page.put("", "failover", "old\n")
-    page = rivals_page.put(page + "by hand\n", "false", "other \\1")
-    page = rivals_page.put(page, "failover", "new")
-    assert page == (
-        "# Results\n\n<!-- failover -->\nnew\n<!-- end of failover -->\nby hand\n\n"
-        "<!-- false -->\nother \\1\n<!-- end of false -->\n"
-    )
-
-
-def test_the_reports_tell_the_same():
-    found = results()
-    judged = bars.judge(found)
-    about = {"command": "sh scripts/bench failover", "when": "then", "took_s": 1, "machine": "this", "troubles": ["x"],
-             "versions": {"ours": "4"}, "unavailable": {"ucarp": "apt has none"}}  # fmt: skip
-    page = report.markdown(found, judged, about, pictures=["results/failover-outage.svg"])
-    assert "`sh scripts/bench failover`" in page
-    assert "**Not judged: ucarp: apt has none.**" in page
-    assert "![cumulative distribution of the outage](results/failover-outage.svg)" in page
-    assert "| heartbeat | 100/500 ms ucast idle | outage | 3 | 800 | 800 | 800 | 800 | 0 |" in page
-    assert "heartbeat" in report.table(found)
-    record = report.record(found, judged, about)
-    assert record["cells"][0]["summaries"]["power failure"]["outage_ms"]["median"] == 500.0
-    assert len(record["cells"][0]["trials"]) == 3
-    assert any(each["verdict"] == "ok" for each in record["bars"])
+    [drawn] = report.pictures(recorded(results()))
+    for name in ("a.svg", "b.svg"):
+        save(drawn, tmp_path / name, "sh scripts/bench failover")
+    first, second = ((tmp_path / name).read_text(encoding="utf-8") for name in ("a.svg", "b.svg"))
+    assert first == second
+    assert {">ours<", ">heartbeat<", ">sh scripts/bench failover<"} <= set(re.findall(">[^<>]+<", first))
+    assert report.pictures(recorded([])) == []

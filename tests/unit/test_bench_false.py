@@ -80,18 +80,25 @@ def test_a_short_run_says_so():
 
 def test_reports():
     counts = [made(kept=5), made("keepalived", aside=1, seconds=30.0)]
-    stalls = [Stall(0, 9 * MS)]
-    told = report.said(counts, stalls, 0)
-    assert told[0] == "The canaries were late by more than 5 ms 1 times, at most 9 ms."
-    assert told[1] == "Set aside: keepalived, 10/30 ms, 16 hogs: caesar at 0.000 s, near a delay of 9 ms."
-    about = {"command": "sh scripts/bench false", "when": "then", "took_s": 1, "machine": "this", "versions": {}}
-    page = report.markdown(counts, count.judge(counts), told, about)
-    assert "`sh scripts/bench false`" in page
-    assert "| ours | 10/30 ms | 16 hogs | 10.0 | 5 | 0.50 | 0 |  |" in page
-    assert "ours" in report.table(counts)
-    record = report.record(counts, count.judge(counts), stalls, 0, about)
-    assert record["void"] is False
-    assert [len(each["set_aside"]) for each in record["pairs"]] == [0, 1]
+    made_of = report.record(counts, count.judge(counts), [Stall(0, 9 * MS)], 0, {"quick": False})
+    assert made_of["void"] is False
+    assert [len(each["set_aside"]) for each in made_of["pairs"]] == [0, 1]
+    lines = report.tables_of(made_of)
+    assert lines[0] == "* The canaries were late by more than 5 ms 1 times, at most 9 ms."
+    assert lines[1] == "* Set aside: keepalived, 10/30 ms, 16 hogs: caesar at 0.000 s, near a delay of 9 ms."
+    assert "| ours | 10/30 ms | 16 hogs | 10.0 | 5 | 0.50 | 0 |  |" in lines
+    assert "ours" in report.table(made_of)
+
+
+def test_what_is_quoted_sets_like_beside_like():
+    counts = [*all_four(), made("ucarp", "advbase 1 s"), made("ours", load=IDLE, kept=3),
+              made("heartbeat", trouble="x")]  # fmt: skip
+    told = dict(report.quoted(report.record(counts, (), (), 0, {})))
+    what = "false take-overs in 10 minutes at 10/30 ms under 16 hogs"
+    assert told[f"{what}, real-time"] == {"ours": "0", "keepalived": "0"}
+    assert told[f"{what}, ordinary priority"] == {"ours": "0", "keepalived": "9"}
+    void = report.record([*counts, made("ucarp", aside=9)], (), (), 0, {})
+    assert all("void" in what for what, _ in report.quoted(void))
 
 
 def test_every_pair_is_one_of_the_systems():

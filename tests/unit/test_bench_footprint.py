@@ -3,6 +3,7 @@
 import os
 import struct
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -90,7 +91,7 @@ def test_a_heartbeat_is_known_by_its_frame(frame, octets):
 @pytest.mark.parametrize("medium", systems.MEDIA)
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_files_are_good_and_mean_what_is_measured(tmp_path, medium, number):
-    made = systems.files(medium, 100, number)
+    made = systems.files("ours", medium, 100, number)
     for name in ("ha_cf", "haresources", "authkeys"):
         path = tmp_path / name.replace("_", ".")
         path.write_text(getattr(made, name))
@@ -169,21 +170,35 @@ def test_what_is_not_there_is_not_kept():
 # ---- the tables
 
 
-def test_the_page_says_what_was_measured_and_by_which_command():
+def test_the_tables_are_of_the_record_alone():
     figures, starts = everything()
-    about = {
-        "command": "sh scripts/bench footprint --quick", "when": "now", "machine": "m", "python": "3.11", "load": [0],
-        "seconds": 15.0, "missing": {"ucarp": "nobody asked"},
-    }  # fmt: skip
     judged = [Judged("a bar", 1.25, 1.0, "MB", bars.MISSED, "ucast 1.2")]
-    text = table.markdown(about, figures, starts, judged)
-    assert "`sh scripts/bench footprint --quick`" in text
-    assert "ucarp: not measured, nobody asked" in text
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
-    assert ["a bar", "1.25 MB", "1 MB", "MISSED", "ucast 1.2"] in lines
-    assert [OURS, UCAST, "100 ms", "holder", "2", "12.3", "6.1", "7.2", "4.2", "0.100", "20", "388"] in lines
-    assert [OURS, UCAST, "90", "100", "400", "3"] in lines
-    told = table.record(figures, starts, judged)
-    assert told["figures"][0]["pss_kb"] == 6_000
-    assert told["figures"][0]["payload"] == 388
-    assert told["bars"][0]["verdict"] == bars.MISSED
+    made = {"seconds": 15.0} | table.record(figures, starts, judged)
+    lines = table.tables_of(made)
+    assert f"| {OURS} | {UCAST} | 100 ms | holder | 2 | 12.3 | 6.1 | 7.2 | 4.2 | 0.100 | 20 | 388 |" in lines
+    assert f"| {OURS} | {UCAST} | 90 | 100 | 400 | 3 |" in lines
+    assert "a bar     1.25 MB  ≤ 1 MB  MISSED   ucast 1.2" in table.terminal(made)
+    assert made["figures"][0]["pss_kb"] == 6_000
+    assert made["figures"][0]["payload"] == 388
+    assert made["bars"][0]["verdict"] == bars.MISSED
+
+
+def test_what_is_quoted_is_of_the_holder():
+    figures, starts = everything()
+    figures[OURS, UCAST, 100]["standby"] = node(pss_kb=1, cpu=9.0)
+    figures[OURS, UCAST, 1000] = pair(pss_kb=1, cpu=9.0)
+    told = dict(table.quoted(table.record(figures, starts, ())))
+    memory = {"ours": "6.1 MB", "heartbeat": "6.1 MB", "keepalived": "6.1 MB"}
+    assert told["a holder at 100 ms, ucast: memory (PSS) of all processes"] == memory
+    cpu = {"ours": "0.100 s", "heartbeat": "0.500 s", "keepalived": "0.050 s"}
+    assert told["a holder at 100 ms, ucast: processor time a minute"] == cpu
+    assert told["start to first heartbeat, ucast, median"] == {"ours": "100 ms"}
+
+
+def test_the_original_has_our_files_and_keepalived_prefers_the_first():
+    ours, theirs = (systems.files(kind, BOTH, 100, 0) for kind in ("ours", "original"))
+    assert theirs == replace(ours, ha_cf=f"use_logd off\n{ours.ha_cf}")
+    first, second = (systems.keepalived_conf(1000, number) for number in range(2))
+    assert "priority 150\n    advert_int 1\n    virtual" in first
+    assert "priority 100\n" in second
+    assert first.count("/24 dev eth") == 2

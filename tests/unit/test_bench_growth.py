@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench.growth import __main__ as command
-from bench.growth import addresses, inprocess, picture
+from bench.growth import addresses, inprocess, report
 from bench.growth.curve import MISSED, OK, STATED, Curve, slope
+from bench.picture import save
 from heartbeat import config
 
 SIZES = (2, 4, 8, 16, 32, 64)
@@ -81,18 +81,31 @@ def test_the_files_of_many_addresses_are_good(tmp_path, shape):
     assert {medium.type for medium in loaded.media} == {"ucast"}
 
 
-def test_the_page_shows_every_curve_and_what_is_missing():
-    about = {"command": "sh scripts/bench growth", "when": "now", "machine": "m", "python": "3.11", "load": [0],
-             "missing": {"1000 addresses": "it took too long"}}  # fmt: skip
-    text = command.markdown(about, [curve(lambda size: 10.0 * size)])
-    assert "| a second, µs | 20 | 40 | 80 | 160 | 320 | 640 | 1.00 (1.00) | 1.15 | ok |" in text
-    assert "1000 addresses: not measured, it took too long" in text
-    assert "(growth-nodes.svg)" in text
-    [told] = command.record([curve(lambda size: 10.0 * size)])
-    assert (told["exponent"], told["verdict"]) == (1.0, OK)
+def test_the_record_is_all_that_is_shown():
+    curves = [curve(lambda size: 10.0 * size), curve(lambda size: size**2)._replace(points=((2, 4.0), (4, 16.0)))]
+    made = report.record(curves, {"missing": {"1000 addresses": "it took too long"}})
+    lines = report.tables_of(made)
+    assert "| nodes | 2 | 4 | 8 | 16 | 32 | 64 | exponent | of the upper half |" in lines
+    assert "| a second, µs | 20 | 40 | 80 | 160 | 320 | 640 | 1.00 | 1.00 |" in lines
+    # one that ends early
+    assert "| a second, µs | 4 | 16 |  |  |  |  | 2.00 | 2.00 |" in lines
+    assert "1000 addresses: not measured, it took too long" in report.terminal(made)
+    assert [(each["value"], each["limit"], each["verdict"]) for each in made["bars"]] == [
+        (1.0, 1.15, OK), (2.0, 1.15, MISSED),
+    ]  # fmt: skip
+    assert [figures for _, figures in report.quoted(made)] == [{"ours": "1.00"}, {"ours": "2.00"}]
 
 
-def test_a_picture_is_drawn(tmp_path):
-    pytest.importorskip("matplotlib")
-    picture.draw([curve(lambda size: 10.0 * size)], tmp_path / "growth.svg")
-    assert "<svg" in (tmp_path / "growth.svg").read_text()
+def test_what_nothing_is_demanded_of_is_no_bar():
+    assert report.record([curve(lambda size: size, at_most=None)], {})["bars"] == []
+
+
+def test_a_picture_is_drawn_for_each_part(tmp_path):
+    pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+    curves = [curve(lambda size: 10.0 * size), curve(lambda size: size)._replace(part="addresses, one group")]
+    drawn = report.pictures(report.record(curves, {}))
+    assert [each.file("growth") for each in drawn] == ["growth-nodes.svg", "growth-addresses-one-group.svg"]
+    save(drawn[0], tmp_path / "growth.svg", "sh scripts/bench growth")
+    text = (tmp_path / "growth.svg").read_text(encoding="utf-8")
+    assert ">a second, µs: exponent 1.00<" in text
+    assert ">sh scripts/bench growth<" in text
