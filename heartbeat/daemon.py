@@ -110,8 +110,9 @@ class _Daemon:
         self._become_punctual()
         generation = persist.next_generation(
             self._paths.state_dir, config.generation_method, int(time.time()), run_dir=self._paths.run_dir,
-            warn=self._warn,
+            above=self._executor.sign.generation, warn=self._warn,
         )  # fmt: skip
+        self._executor.sign.begin(generation)
         self._loop.log.write(INFO, f"heartbeat starting on {config.node}, generation {generation}")
         inherited = self._executor.inherit()
         now = self._loop.now()

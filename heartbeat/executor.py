@@ -91,7 +91,7 @@ class Executor:
         self.pings = Pings(config, loop)
         self._children = Children(loop.poller, self._output, self._child_exited, loop.later)
         self._held = HeldGroups(run_dir, self._warn)
-        self._sign = LastSign(run_dir, self._warn)
+        self.sign = LastSign(run_dir, self._warn)
         self._agents: dict[Resource, Agent | None] = {}
         self._addresses: dict[Resource, InlineAgent] = {}  # started, not stopped
         self._looked_ns = 0
@@ -106,7 +106,7 @@ class Executor:
         self.generation = GenerationMemory(f"{kept_in}/hb_generation", loop)
         self._alarms = Alarms(loop)
         self._hooks = Hooks(loop)
-        self.lease = Lease(run_dir, loop, self._sign, self._run_program, self._extend)
+        self.lease = Lease(run_dir, loop, self.sign, self._run_program, self._extend)
         # runs whose `status` is asked first: what to do when it has answered
         self._asking: dict[int, tuple[RunAgent, SpawnedAgent]] = {}
         self._actions: dict[type, Callable[[Action, int], None]] = {
@@ -226,8 +226,8 @@ class Executor:
         """Look at it, before anything is decided. What is adopted is held from here on."""
         self._held.read()
         now = self._loop.now()
-        last_ns = self._sign.last_ns
-        peer_dead = last_ns is not None and self._sign.was_alone and now - last_ns < self._settings.alone_ns
+        last_ns = self.sign.last_ns
+        peer_dead = last_ns is not None and self.sign.was_alone and now - last_ns < self._settings.alone_ns
         # a peer that has been dead all the while has taken nothing, whether the leases still run or not
         overdue = self.lease.overdue()
         surviving = self.lease.survivors(self._held.begun)
@@ -314,6 +314,7 @@ class Executor:
 
     def _begin(self, action: Begin, now: int) -> None:
         self.generation.begin(action.generation)
+        self.sign.begin(action.generation)
 
     def _alarm(self, action: Alarm, now: int) -> None:
         self._alarms.sound(action.text)
@@ -328,7 +329,7 @@ class Executor:
 
     def _stop(self, action: Stop, now: int) -> None:
         self._held.clear()
-        self._sign.clear()
+        self.sign.clear()
         self.stopped = True
 
     def _reboot(self, action: Reboot, now: int) -> None:

@@ -7,7 +7,9 @@ the addresses that are there, but not which scripts were started, and adopts not
     held  a line for each thing that happens: ["begun", group's key] before its first agent runs, ["up", resource's
           word] when one has started, ["down", word] before one is stopped. Nothing in steady state.
     sign  the instant of the last sign of life that kept the leases, and whether this node was alone then: written into
-          memory, without a system call, with each of them.
+          memory, without a system call, with each of them. And the generation, which the peer knows: whatever has
+          become of the state directory, the next run does not begin where the peer would not believe it, and yet keep
+          what is here.
 """
 
 from __future__ import annotations
@@ -28,9 +30,9 @@ COMPACT_LINES = 4096
 BEGUN, UP, DOWN = "begun", "up", "down"
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
-_SIGN = struct.Struct("=36s4xQQ")  # boot id; instant, on a boundary of eight octets; alone
-_INSTANT = struct.Struct("=QQ")
-_INSTANT_AT = 40
+_SIGN = struct.Struct("=36s4xQQQ")  # boot id; instant, on a boundary of eight octets; alone; generation
+_INSTANT, _INSTANT_AT = struct.Struct("=QQ"), 40
+_GENERATION, _GENERATION_AT = struct.Struct("=Q"), 56
 _PAGE_OCTETS = 4096
 
 
@@ -134,12 +136,14 @@ def _remove(path: str) -> None:
 
 class LastSign:
     """last_ns: an earlier run's last sign of life, None where there is none of since this machine was switched on;
-    was_alone: it knew its peer dead then. `keep` writes this run's."""
+    was_alone: it knew its peer dead then; generation: its last, 0 where it is not known. `keep` and `begin` write
+    this run's."""
 
     def __init__(self, run_dir: str, warn: Callable[[str], None]) -> None:
         self._path = f"{run_dir}/sign"
         self.last_ns: int | None = None
         self.was_alone = False
+        self.generation = 0
         self._map: mmap.mmap | None = None
         boot_id = _boot_id()
         try:
@@ -152,12 +156,15 @@ class LastSign:
         try:
             said = os.pread(descriptor, _SIGN.size, 0)
             if len(said) == _SIGN.size:
-                boot, instant_ns, alone = _SIGN.unpack(said)
+                boot, instant_ns, alone, generation = _SIGN.unpack(said)
+                if boot == boot_id:
+                    self.generation = generation
                 if boot == boot_id and instant_ns:
                     self.last_ns = instant_ns
                     self.was_alone = bool(alone)
+            written = _SIGN.pack(boot_id, self.last_ns or 0, self.was_alone, self.generation)
             # all of the page, or a write into memory could find the file system full
-            os.pwrite(descriptor, _SIGN.pack(boot_id, self.last_ns or 0, self.was_alone).ljust(_PAGE_OCTETS, b"\0"), 0)
+            os.pwrite(descriptor, written.ljust(_PAGE_OCTETS, b"\0"), 0)
             self._map = mmap.mmap(descriptor, _PAGE_OCTETS)
         finally:
             os.close(descriptor)
@@ -165,6 +172,10 @@ class LastSign:
     def keep(self, instant_ns: int, *, alone: bool) -> None:
         if self._map is not None:
             _INSTANT.pack_into(self._map, _INSTANT_AT, instant_ns, alone)
+
+    def begin(self, generation: int) -> None:
+        if self._map is not None:
+            _GENERATION.pack_into(self._map, _GENERATION_AT, generation)
 
     def clear(self) -> None:
         """There is nothing to adopt."""

@@ -141,6 +141,7 @@ def next_generation(
     wall_s: int,
     *,
     run_dir: str | None = None,
+    above: int = 0,
     warn: Callable[[str], None] = _ignore,
 ) -> int:
     """The generation of this run, higher than that of any run before (protocol/wire.md §7.1).
@@ -149,7 +150,8 @@ def next_generation(
     is absent or damaged, one more than the clock, which no earlier run of the file can have passed unless it counted
     more than one start a second. (The original goes back to 1 over a damaged file, and its peer then rejects all it
     says.) `time`: the clock; two starts in one second would share a number, so the last one is kept in `run_dir`,
-    which a reboot empties.
+    which a reboot empties. above: a run's that has died since this machine was switched on; what it held may be here
+    still, so its peer must believe this one.
     """
     if method == "time":
         path = f"{run_dir}/{GENERATION_FILE}" if run_dir else None
@@ -162,6 +164,9 @@ def next_generation(
         path = f"{state_dir}/{GENERATION_FILE}"
         last = _stored_generation(path, warn)
         generation = (wall_s if last is None else last) + 1
+    if generation <= above:
+        warn(f"{path}: the generation {generation - 1} is not this node's last, which was {above}: was it set back?")
+        generation = above + 1
     if path:
         # a node that crashed may start again though its disk is full
         _replace_in_any_case(path, generation_content(generation))

@@ -174,7 +174,7 @@ class Cluster:
             state=self._membership.local.state_name,
             generation=self._outbox.generation,
             holds=self._resources.holds,
-            stable=stable(self._resources, self._standby),
+            stable=self._lease.state != LAPSED and stable(self._resources, self._standby),
             nodes=node_views(self.settings, self._outbox.generation, self._membership, self._carriers.up)
             | self._ipfail.pings.views(),
             groups=[group_view(self._resources, key) for key in self._resources.groups],

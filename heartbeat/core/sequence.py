@@ -88,8 +88,9 @@ class Tracker:
             self.missing.clear()
             return False
         floor = FIRST_ASK_MIN_NS if max_delay_ns >= 2 * FIRST_ASK_MIN_NS else 0
-        for number in range(first, end):
-            self.missing[number] = now + floor + self._random.below(max(1, max_delay_ns - floor))
+        # all at once: a slow line has no room for a request for each
+        due = now + floor + self._random.below(max(1, max_delay_ns - floor))
+        self.missing |= dict.fromkeys(range(first, end), due)
         while len(self.missing) > MISSING_LIMIT:
             del self.missing[min(self.missing)]
         return True

@@ -262,8 +262,7 @@ class Standby(Machine):
     # --- progress
 
     def peer_status(self) -> None:
-        """A fresh status of the peer. It may show that the exchange is over though its last message never came: each
-        side may have counted the other as dead in between."""
+        """The exchange may be over though its last message never came: each may have found the other dead meanwhile."""
         other = self._resources.other
         if other.original:
             return  # of its groups it says nothing in time
@@ -282,10 +281,11 @@ class Standby(Machine):
             return  # it may have been under way when this node spoke
         elif self.state == PROMISED and letters == {"h"}:
             self._end(False, "the other node keeps what it has")
-        elif self.state == HANDED and letters <= {"-", "x"}:
+        elif self.state == HANDED and other.ready and letters <= {"-", "x", "h", "f"}:
             self._end(False, "the other node did not take over")
             # the others go to the node that prefers them (healing.py): it may be starting them in this moment
-            mine = [m for m in groups if self._resources.local(m) or not other.knows(self._resources.label(m))]
+            left = [m for m in groups if not other.claims(self._resources.label(m))]
+            mine = [m for m in left if self._resources.local(m) or not other.knows(self._resources.label(m))]
             self._resources.claim(mine, "the other node did not take over")
 
     def progress(self) -> None:

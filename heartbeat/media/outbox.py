@@ -17,8 +17,9 @@ WAITING_FRAMES = 64
 WAITING_OCTETS = 262_144
 
 # So many normal frames may overtake a waiting status: without a limit a burst of retransmissions would silence the
-# heartbeat for seconds, and the peer would declare us dead while we answer it. 8 are 0.8 seconds at 19200 baud.
-STATUS_OVERTAKEN_FRAMES = 8
+# heartbeat for seconds, and the peer would declare us dead while we answer it. On a line that heartbeats nearly fill
+# eight are more than a lease.
+STATUS_OVERTAKEN_FRAMES = 1
 
 
 class Outbox:

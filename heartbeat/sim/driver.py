@@ -268,7 +268,7 @@ class Driver:
 
     def _begin(self, action: Begin) -> None:
         self.note(f"begins generation {action.generation}")
-        self.machine.disk.begin(action.generation)
+        self.machine.begin(action.generation)
 
     def _alarm(self, action: Alarm) -> None:
         self.note(f"ALARM: {action.text}")

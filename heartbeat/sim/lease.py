@@ -25,13 +25,18 @@ ADOPTION_NS = 15 * MILLISECOND
 
 
 class Sign:
-    """What is kept of the last sign of life, for the next run; a power failure and a clean stop clear it."""
+    """What is kept of the last sign of life and of the generation, for the next run; a power failure and a clean stop
+    clear it."""
 
-    __slots__ = ("alone", "at")
+    __slots__ = ("alone", "at", "generation")
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
         self.at = -NEVER
         self.alone = False
+        self.generation = 0
 
 
 class KernelLeases:

@@ -6,7 +6,6 @@ A crash of the daemon leaves all of it, a power cycle only the disk.
 from __future__ import annotations
 
 from heartbeat.sim.lease import KernelLeases, Sign
-from heartbeat.sim.medium import NEVER
 from heartbeat.sim.options import ADDRESS_AGENTS
 
 TYPE_CHECKING = False
@@ -73,6 +72,18 @@ class Machine:
         self.started: set[Resource] = set()
         self.ceded: set[Resource] = set()
 
+    def next_generation(self, wall_s: int) -> int | None:
+        """For a daemon that starts; None where the disk is full."""
+        generation = self.disk.next_generation(wall_s)
+        if generation is not None:
+            self.begin(max(generation, self.sign.generation + 1))
+            return self.sign.generation
+        return None
+
+    def begin(self, generation: int) -> None:
+        self.disk.begin(generation)
+        self.sign.generation = generation
+
     def power_off(self) -> None:
         self.leases.clear()
         self.up.clear()
@@ -82,8 +93,7 @@ class Machine:
     def stopped(self) -> None:
         """A clean end: the run directory is empty."""
         self.leases.detach()
-        self.sign.at = -NEVER
-        self.sign.alone = False
+        self.sign.clear()
         self.begun.clear()
         self.started.clear()
         self.ceded.clear()

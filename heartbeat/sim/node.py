@@ -56,7 +56,7 @@ class Node(Driver):
         if self.state != DOWN or not self.wanted:
             return
         machine, now = self.machine, self.world.now
-        generation = machine.disk.next_generation(self.wall_s)
+        generation = machine.next_generation(self.wall_s)
         if generation is None:
             self.note("cannot start: the disk is full")
             self.later(SECOND, self.start, None)

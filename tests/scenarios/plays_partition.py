@@ -80,7 +80,7 @@ def split_brain_with_two_files_that_decline(play: Play) -> None:
     play.served_by("caesar", HOME)
 
 
-@scene(groups={"julius": HOME}, media=("eth1",), keepalive_s=1, deadtime_s=5, warntime_s=3, seed=10)
+@scene(groups={"julius": HOME}, media=("eth1",), keepalive_s=1, deadtime_s=5, warntime_s=3, seed=85)
 def split_brain_that_heals_badly(play: Play) -> None:
     """The partition heals into a network that loses half of all datagrams, decisions/healed-partition. caesar hears in
     two statuses of julius that it is not heard, and lets go. julius hears of it seconds later, and has nothing to

@@ -346,6 +346,31 @@ def test_what_is_offered_and_unknown_to_the_taker_is_waited_for(world):
     assert caesar.view().stable
 
 
+def test_what_the_taker_does_not_know_stays_here_though_nobody_says_that_all_is_taken(world):
+    """The giver is no longer heard from when it has been promised the take-over, so the taker finds it dead, takes all
+    that it knows of, and has nothing to say when it hears it again."""
+    julius, caesar = world.boot(JULIUS, **TWO), world.boot(CAESAR)
+    world.run(10)
+    promised = []
+
+    def drop(sender, message, medium):
+        if sender == CAESAR and message.get("info") == "other":
+            promised.append(message)
+            world.cut.add((JULIUS, CAESAR, "ttyS0"))
+        return False
+
+    world.drop = drop
+    julius.tell(Request(1, "standby", "all"))
+    world.run(40)
+    assert promised
+    assert (julius.holding, caesar.up) == ((), UP)
+    world.cut.clear()
+    world.run(20)
+    assert julius.replies[1][0] is False
+    assert (julius.up, caesar.up) == ([OTHER.key], UP)
+    assert (julius.view().stable, caesar.view().stable) == (True, True)
+
+
 def test_a_leaving_node_lets_go_of_what_the_other_has_taken(world):
     """It was cut off while a script of its hangs in the stop, and is heard again."""
     julius, caesar = world.both()

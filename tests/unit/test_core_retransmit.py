@@ -61,6 +61,7 @@ def test_exactly_what_was_lost_is_sent_again(world, count):
     world.run(6)
     assert sorted(sent_again(julius)) == lost
     assert missing(caesar) == set()
+    assert len(asked(caesar)) == 1
 
 
 def test_a_request_is_repeated_until_it_is_answered(world):

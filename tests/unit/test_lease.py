@@ -764,11 +764,14 @@ def test_the_last_sign_is_read_back_and_belongs_to_this_boot(tmp_path, monkeypat
     sign = LastSign(str(tmp_path), print)
     assert sign.last_ns is None
     sign.keep(7, alone=True)
+    sign.begin(5)
     again = LastSign(str(tmp_path), print)
-    assert (again.last_ns, again.was_alone) == (7, True)
+    assert (again.last_ns, again.was_alone, again.generation) == (7, True, 5)
+    again = LastSign(str(tmp_path), print)
+    assert again.generation == 5
     monkeypatch.setattr(held, "_boot_id", lambda: b"x" * 36)
     later = LastSign(str(tmp_path), print)
-    assert later.last_ns is None
+    assert (later.last_ns, later.generation) == (None, 0)
     later.clear()
     later.keep(9, alone=False)
     assert os.listdir(tmp_path) == []

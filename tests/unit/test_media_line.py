@@ -733,7 +733,7 @@ def test_the_next_frame_is_given_when_the_last_has_left_and_not_before(bench, ba
     assert it.line.dropped == 0
 
 
-def test_what_is_urgent_waits_for_one_frame_at_most_and_the_newest_status_goes_last(bench):
+def test_what_is_urgent_waits_for_one_frame_at_most_and_the_newest_status_for_two(bench):
     it = bench()
     for number in range(4):
         it.send(frame_of(f"normal{number}", 200), NORMAL)
@@ -742,7 +742,7 @@ def test_what_is_urgent_waits_for_one_frame_at_most_and_the_newest_status_goes_l
     it.run(it.now + SECOND // 20)
     it.send(frame_of("urgent", 200), URGENT)
     it.rest()
-    assert frames_in(it.uart.wire) == ["normal0", "urgent", "normal1", "normal2", "normal3", "status2"]
+    assert frames_in(it.uart.wire) == ["normal0", "urgent", "normal1", "status2", "normal2", "normal3"]
     assert it.line.dropped == 2
 
 
@@ -931,7 +931,7 @@ def test_whatever_happens_frames_are_whole_single_and_accounted_for(steps, baud,
             it.rest()
             frames["last"] = frame_of("last")
             names = frames_in(it.uart.wire)
-            assert names[-1] == "last"
+            assert "last" in names
             assert len(set(names)) == len(names)
             # nothing but whole frames and the ends of those given up
             rest = it.uart.wire

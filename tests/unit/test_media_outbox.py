@@ -15,11 +15,11 @@ def drained(outbox):
     return frames
 
 
-def test_urgent_goes_before_normal_and_normal_before_status():
+def test_urgent_goes_first_and_of_normal_one_before_a_status():
     outbox = Outbox()
     for frame, priority in [(b"s", STATUS), (b"n1", NORMAL), (b"u1", URGENT), (b"n2", NORMAL), (b"u2", URGENT)]:
         outbox.put(frame, priority)
-    assert drained(outbox) == [b"u1", b"u2", b"n1", b"n2", b"s"]
+    assert drained(outbox) == [b"u1", b"u2", b"n1", b"s", b"n2"]
     assert outbox.dropped == 0
 
 

@@ -56,6 +56,20 @@ def test_each_start_counts_on_from_the_file_whatever_the_clock_says(directory):
     assert content(f"{directory}/hb_generation") == b"     1795000004\n"
 
 
+@pytest.mark.parametrize("method", ["file", "time"])
+def test_a_file_that_was_set_back_is_passed_and_that_is_said(directory, method):
+    """By the number of a run that has died since this machine was switched on."""
+    told = []
+    put(f"{directory}/hb_generation", b"     1795000001\n")
+    more = {"run_dir": directory, "warn": told.append}
+    assert persist.next_generation(directory, method, WALL_S, above=1795000009, **more) == 1795000010
+    assert content(f"{directory}/hb_generation") == b"     1795000010\n"
+    (line,) = told
+    assert "1795000009" in line
+    assert persist.next_generation(directory, method, WALL_S, above=1795000009, **more) == 1795000011
+    assert len(told) == 1
+
+
 def test_a_small_number_is_counted_on_too(directory):
     put(f"{directory}/hb_generation", b"              7\n")
     assert persist.next_generation(directory, "file", WALL_S) == 8
