@@ -4,7 +4,7 @@ In order: a built-in of that name; CONFIG/resource.d/NAME; /etc/init.d/NAME; the
 (`ocf:provider:NAME::key=value…`, the original's `OCF::type::instance`, or a name that one of its wrappers had). With
 `builtin_first=False` (`builtin_agents off`) the built-in comes after the operator's scripts.
 
-Addresses run inside the daemon (`InlineAgent`), all else as processes (`SpawnedAgent`). Nothing here knows the core: an
+Addresses run inside the daemon (`Address`), all else as processes (`SpawnedAgent`). Nothing here knows the core: an
 agent also runs alone, `python -m heartbeat.agents NAME [argument …] start|stop|status|monitor`.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 
 from .address import Address, SendArp
-from .base import ANNOUNCEMENTS_NS, Agent, AgentError, InlineAgent, SpawnedAgent
+from .base import ANNOUNCEMENTS_NS, Agent, AgentError, SpawnedAgent
 from .network import shared
 from .script import (
     OCF_ROOT,
@@ -27,14 +27,15 @@ from .script import (
     ocf_parameter_file,
     ocf_parameters,
 )
+from .together import FIRST, REST, WHOLE, announce, start, stop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "ANNOUNCEMENTS_NS", "Agent", "AgentError", "InlineAgent", "SpawnedAgent", "alarm_command", "alarm_recipients",
-    "aside", "notices", "resolve", "take_notices",
+    "ANNOUNCEMENTS_NS", "FIRST", "REST", "WHOLE", "Address", "Agent", "AgentError", "SpawnedAgent", "alarm_command",
+    "alarm_recipients", "announce", "aside", "disturbances", "notices", "resolve", "start", "stop", "take_notices",
 ]  # fmt: skip
 
 _NAME_CHARACTERS = 64
@@ -64,7 +65,12 @@ def take_notices() -> None:
     shared().changes()
 
 
-def aside(agent: InlineAgent) -> SpawnedAgent:
+def disturbances() -> int:
+    """A number that grows when one of those notices was read, by whomever, of what somebody else has changed."""
+    return shared().disturbances
+
+
+def aside(agent: Address) -> SpawnedAgent:
     """The same in a process of its own: for what would take the daemon's time."""
     return Builtin(agent.name, agent.arguments, detached=True)
 

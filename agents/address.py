@@ -14,13 +14,17 @@ from __future__ import annotations
 
 import _socket
 
-from . import network
+from . import network, together
 from .base import BAD_ARGUMENTS, FAILURE, AgentError, InlineAgent
 from .network import AF_INET, AF_INET6, LABEL_BYTES, Interface, Network
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .network import Assigned
+
+    Tables = dict[int, list[Assigned]]  # by family
 
 _NAME_BYTES = 15  # IFNAMSIZ less the end
 
@@ -136,6 +140,8 @@ class Address(InlineAgent):
         self._found_at = -1  # Network.changes() when _place was found
         self._held: list[tuple[int, int]] = []  # where `start` has put it: index and prefix; more if the network moved
         self._lifetime_s = 0  # as `limit` was told last
+        self._addition: tuple[int, bytes] | None = None  # what the kernel is told there, and for which lifetime
+        self._announcement: tuple[Interface, tuple[bytes, ...]] | None = None  # of what interface; packets
 
     @property
     def network(self) -> Network:
@@ -163,19 +169,33 @@ class Address(InlineAgent):
         _ = self.target
 
     def prepare(self) -> None:
-        self._locate()
+        interface, _ = self._locate()
+        self.addition()
+        self.announcement(interface)
 
     def start(self) -> None:
-        target = self.target
-        interface, prefix = self._locate()
-        try:
-            self.network.add(
+        together.one(together.start([self]))
+
+    def addition(self, seen: int | None = None) -> bytes | None:
+        """What the kernel is to be told; None: nothing. seen: Network.changes(), where it was asked just now.
+        AgentError: nobody knows where."""
+        interface, prefix = self._locate(seen)
+        if self._addition is None or self._addition[0] != self._lifetime_s:
+            target = self.target
+            body = network.addition(
                 interface, target.address, prefix, target.broadcast_in(prefix), target.label, self._lifetime_s
             )
-        except OSError as error:
+            self._addition = self._lifetime_s, body
+        return self._addition[1]
+
+    def started(self, refused: OSError | None = None) -> None:
+        """The kernel was told. AgentError."""
+        assert self._place is not None
+        interface, prefix = self._place
+        if refused is not None:
             self._place = None
-            text = f"cannot add {target.text}/{prefix} to {interface.name}: {error.strerror}"
-            raise AgentError(FAILURE, text) from error
+            text = f"cannot add {self.target.text}/{prefix} to {interface.name}: {refused.strerror}"
+            raise AgentError(FAILURE, text) from refused
         self._hold(interface, prefix)
 
     def _hold(self, interface: Interface, prefix: int) -> None:
@@ -206,32 +226,32 @@ class Address(InlineAgent):
             self.start()
 
     def stop(self) -> None:
+        together.one(together.stop([self]))
+
+    def leave(self) -> list[tuple[int, int]]:
+        """Where `start` has put it, index and prefix, and it is to go; it is not held any more."""
         held, self._held = self._held, []
+        return held
+
+    def found(self, tables: Tables) -> list[tuple[int, int]]:
+        """Every place where the kernel has it, index and prefix. tables: what others have been told just now."""
         try:
-            target = self.target
+            return [(interface.index, prefix) for interface, prefix in self._holding(tables)]
         except AgentError:
-            return  # what cannot be started is not running
-        try:
-            as_expected = bool(held)
-            for index, prefix in held:
-                interface = self.network.interface(index)
-                if interface is None or not self.network.remove(interface, target.address, prefix):
-                    as_expected = False
-            if as_expected:
-                return
-            for interface, prefix in self._holding():
-                self.network.remove(interface, target.address, prefix)
-        except OSError as error:
-            raise AgentError(FAILURE, f"cannot remove {target.text}: {error.strerror}") from error
+            return []  # what cannot be started is not running
 
     def announce(self) -> None:
-        index = self._held[-1][0] if self._held else self._locate()[0].index
-        try:
-            interface = self.network.interface(index)
-            if interface is not None:
-                self.network.announce(interface, self.target.address)
-        except OSError as error:
-            raise AgentError(FAILURE, f"cannot announce {self.target.text}: {error.strerror}") from error
+        together.one(together.announce([self]))
+
+    def link(self, seen: int | None) -> int:
+        """The index of the interface on which the neighbours are told. AgentError."""
+        return self._held[-1][0] if self._held else self._locate(seen)[0].index
+
+    def announcement(self, interface: Interface) -> tuple[bytes, ...]:
+        made = self._announcement
+        if made is None or (made[0] is not interface and not made[0].alike(interface)):
+            made = self._announcement = interface, network.announcement(interface, self.target.address)
+        return made[1]
 
     def restore(self) -> bool:
         if not self._held or not self.network.may_be_lost(self.target.address):
@@ -246,12 +266,12 @@ class Address(InlineAgent):
         except (OSError, AgentError):
             return False
 
-    def _locate(self) -> tuple[Interface, int]:
+    def _locate(self, seen: int | None = None) -> tuple[Interface, int]:
         """Where the address belongs: as found before while nothing has changed since. AgentError."""
         try:
-            now = self.network.changes()
+            now = self.network.changes() if seen is None else seen
             if self._place is None or self._found_at != now:
-                self._place = None
+                self._place = self._addition = None
                 self._place = self._search()
                 self._found_at = now
         except OSError as error:
@@ -263,7 +283,7 @@ class Address(InlineAgent):
         example = f"{target.text}/{target.prefix or (24 if len(target.address) == 4 else 64)}/eth0"
         interface = None
         if target.nic is not None:
-            interface = self.network.interface(target.nic)
+            interface = self.network.link(target.nic)
             if interface is None:
                 raise AgentError(FAILURE, f"no interface {target.nic} for {target.text}")
             if target.prefix is not None:
@@ -280,12 +300,16 @@ class Address(InlineAgent):
         target.check(found[1])
         return found
 
-    def _holding(self) -> list[tuple[Interface, int]]:
+    def _holding(self, tables: Tables | None = None) -> list[tuple[Interface, int]]:
         """Every place where the kernel has the address now; without an interface in the argument, any but loopback
         (an address there answers nobody: it is somebody's arrangement for a load balancer)."""
         target = self.target
+        family = AF_INET if len(target.address) == 4 else AF_INET6
+        tables = {} if tables is None else tables
+        if family not in tables:
+            tables[family] = self.network.assigned(family)
         places = []
-        for other in self.network.assigned(AF_INET if len(target.address) == 4 else AF_INET6):
+        for other in tables[family]:
             if other.local != target.address:
                 continue
             interface = self.network.interface(other.index)
@@ -309,11 +333,15 @@ class SendArp(Address):
             self._target = Target(f"{ip}//{nic}")
         return self._target
 
-    def start(self) -> None:
-        self._hold(*self._locate())
+    def addition(self, seen: int | None = None) -> None:
+        self._locate(seen)
 
-    def stop(self) -> None:
+    def leave(self) -> list[tuple[int, int]]:
         self._held = []
+        return []
+
+    def found(self, tables: Tables) -> list[tuple[int, int]]:
+        return []
 
     def restore(self) -> bool:
         return False
@@ -336,7 +364,7 @@ class SendArp(Address):
 
     def _search(self) -> tuple[Interface, int]:
         nic = self.target.nic
-        interface = None if nic is None else self.network.interface(nic)
+        interface = None if nic is None else self.network.link(nic)
         if interface is None:
             raise AgentError(FAILURE, f"no interface {nic} for {self.target.text}")
         return interface, len(self.target.address) * 8

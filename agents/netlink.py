@@ -2,7 +2,8 @@
 
 Rules: the socket never blocks. The kernel handles a request while we are still inside `send`, so the answer is there
 when `send` returns; if it is not, that is an error and not something to wait for. A batch goes out in one `send` and is
-handled in one go: nothing of ours, not even our death, comes between its requests.
+handled in one go: nothing of ours, not even our death, comes between its requests. Of a batch the last request is
+acknowledged, and of the others only what fails.
 
 Layouts are those of rtnetlink(7) and netlink(7): a header of 16 octets, a fixed body for the kind, then attributes
 (length, type, value, padded to four octets), everything in the machine's byte order.
@@ -11,6 +12,7 @@ Layouts are those of rtnetlink(7) and netlink(7): a header of 16 octets, a fixed
 from __future__ import annotations
 
 import _socket
+import array
 import errno
 import os
 import struct
@@ -31,6 +33,13 @@ NLM_F_REPLACE, NLM_F_CREATE = 0x100, 0x400
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _DUMP_INTERRUPTED, _CAPPED, _ACK_TLVS = 0x10, 0x100, 0x200
 _ERROR, _DONE = 2, 3
+
+# classic BPF, linux/filter.h: load a word of the message, compare it, return how much of it is to be kept
+_SO_ATTACH_FILTER = 26
+_BPF_LOAD, _BPF_UNLESS_EQUAL, _BPF_RETURN = 0x20, 0x15, 0x06
+_PORT_AT = 12
+_BPF_STEP = struct.Struct("=HBBI")  # code, steps to skip if true, if false, value
+_BPF_PROGRAM = struct.Struct("@HP")  # how many steps, where they are
 
 _SOL_NETLINK = 270
 _CAP_ACK, _EXT_ACK = 10, 11
@@ -79,19 +88,38 @@ class Netlink:
     def fileno(self) -> int:
         return self._socket.fileno()
 
+    def ignore(self, other: Netlink) -> None:
+        """From now on nothing is heard of what `other` has changed: to read a thousand notices of a thousand addresses
+        takes a millisecond or two, and a socket does not even hold that many."""
+        port: int = other._socket.getsockname()[0]
+        steps = (
+            (_BPF_LOAD, 0, 0, _PORT_AT),
+            (_BPF_UNLESS_EQUAL, 0, 1, _socket.htonl(port)),
+            (_BPF_RETURN, 0, 0, 0),
+            (_BPF_RETURN, 0, 0, 0xFFFFFFFF),
+        )
+        program = array.array("Q", b"".join(_BPF_STEP.pack(*step) for step in steps))
+        address, count = program.buffer_info()
+        self._socket.setsockopt(_socket.SOL_SOCKET, _SO_ATTACH_FILTER, _BPF_PROGRAM.pack(count, address))
+
     def close(self) -> None:
         self._socket.close()
 
     def execute(self, requests: Sequence[Request]) -> list[OSError | None]:
         """Do these, in this order; one that fails does not stop the next. For each: None, or what the kernel said."""
+        if not requests:
+            return []
         first = self._begin()
-        self._socket.send(b"".join([self._frame(kind, flags | _ACK, body) for kind, flags, body in requests]))
+        frames = [self._frame(kind, flags, body) for kind, flags, body in requests[:-1]]
+        kind, flags, body = requests[-1]
+        frames.append(self._frame(kind, flags | _ACK, body))
+        self._socket.send(b"".join(frames))
         answers: dict[int, OSError | None] = {}
-        while len(answers) < len(requests):
+        while self._sequence not in answers:
             for kind, flags, sequence, body in self._answers():
                 if kind == _ERROR and first <= sequence <= self._sequence:
                     answers[sequence] = _refusal(flags, body)
-        return [answers[first + position] for position in range(len(requests))]
+        return [answers.get(first + position) for position in range(len(requests))]
 
     def get(self, kind: int, body: bytes) -> bytes:
         """The body of the one object asked for. OSError: there is none, or another refusal."""

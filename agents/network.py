@@ -5,10 +5,12 @@ Rules:
   one, looks a name up, or runs a command.
 * Where an address belongs is found once, and kept until the kernel says that links or addresses changed: a second
   netlink socket collects its notices, and they are looked at (one system call that mostly finds nothing) before
-  something kept is used.
+  something kept is used. So are the interfaces and networks that were looked at on the way: there may be a thousand
+  addresses, whose places are all looked for when something has changed.
 * The administrator's own addresses are never touched. The trap: when several addresses share a network, the kernel
   deletes all others (the "secondaries") together with the oldest (the "primary"), and ours may have become the oldest.
-  `remove` therefore has the kernel promote a secondary instead, for the length of that one deletion.
+  `remove` therefore has the kernel promote a secondary instead, for the length of that one batch of deletions.
+* Nothing is heard of what this process has changed itself.
 """
 
 from __future__ import annotations
@@ -27,6 +29,10 @@ from .neighbour import (
     neighbour_advertisement,
 )
 from .netlink import Netlink, attribute, attributes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 AF_INET, AF_INET6 = _socket.AF_INET, _socket.AF_INET6
 
@@ -50,6 +56,8 @@ _ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg: family, dst and src length, tos, 
 _LIFETIMES = struct.Struct("=IIII")  # ifa_cacheinfo: preferred, valid, created, updated
 _U32 = struct.Struct("=I")
 
+# So many addresses in one batch: even if each fails, the kernel's answers fit into the socket.
+TOGETHER = 64
 LABEL_BYTES = 15  # IFNAMSIZ less the end
 _HARDWARE_BYTES = 8  # what sockaddr_ll holds; InfiniBand's 20 do not fit
 
@@ -65,7 +73,7 @@ class Interface:
     def __init__(self, body: bytes) -> None:
         _, self.hardware_type, self.index, self.flags, _ = _LINK.unpack_from(body)
         found = attributes(body, _LINK.size)
-        self.name = found[_IFLA_IFNAME].rstrip(bytes(1)).decode("utf-8", "surrogateescape")
+        self.name = found.get(_IFLA_IFNAME, b"").rstrip(bytes(1)).decode("utf-8", "surrogateescape")
         self.hardware = found.get(_IFLA_ADDRESS, b"")
         self.broadcast = found.get(_IFLA_BROADCAST, b"")
         families = attributes(found.get(_IFLA_AF_SPEC, b""))
@@ -73,6 +81,9 @@ class Interface:
         settings6 = attributes(families.get(AF_INET6, b"")).get(_IFLA_INET6_CONF, b"")
         self.promotes = _number_at(settings, _PROMOTE_SECONDARIES - 1) != 0
         self.forwards = _number_at(settings6, _FORWARDING6) != 0
+
+    def alike(self, other: Interface, *but: str) -> bool:
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__ if name not in but)
 
     @property
     def up(self) -> bool:
@@ -100,17 +111,41 @@ class Assigned:
         self.local = found.get(_IFA_LOCAL, self.network)
 
 
+class _Subnet:
+    """A network that addresses of an interface are in. locals: these."""
+
+    __slots__ = ("_network", "_shift", "index", "locals", "prefix")
+
+    def __init__(self, first: Assigned, bits: int) -> None:
+        self.index = first.index
+        self.prefix = first.prefix
+        self.locals: set[bytes] = set()
+        self._shift: int = bits - first.prefix
+        self._network: int = int.from_bytes(first.network) >> self._shift
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        return self.index, self.prefix, self._network
+
+    def contains(self, address: bytes) -> bool:
+        return int.from_bytes(address) >> self._shift == self._network
+
+
 class Network:
     """See the module's opening. OSError from every method: what the kernel said, for people."""
 
     def __init__(self) -> None:
         self._kernel = Netlink()
         self._notices = Netlink(netlink.RTMGRP_LINK | netlink.RTMGRP_IPV4_IFADDR | netlink.RTMGRP_IPV6_IFADDR)
+        self._notices.ignore(self._kernel)
         self._packets = PacketSocket()
         self._virtual: set[bytes] = set()  # addresses that we add and remove: they say nothing about the networks
         self._held: set[bytes] = set()  # those that we have added
         self._lost: set[bytes] = set()  # those of them that somebody else may have removed since
+        self._links: dict[int | str, Interface | None] = {}  # as they were found, by index and by name
+        self._networks: dict[int, list[_Subnet]] = {}  # by family
         self._changes = 0
+        self.disturbances = 0  # changes, and losses of what is held
 
     def close(self) -> None:
         for opened in (self._kernel, self._notices, self._packets):
@@ -125,16 +160,29 @@ class Network:
         (Not of an interface's settings: where those matter, ask for it anew.)"""
         events = self._notices.events()
         if events is None:
-            self._changes += 1
+            self._changed()
             self._lost |= self._held
             return self._changes
         for kind, body in events:
             local = Assigned(body).local if kind in _OF_ADDRESSES else b""
+            if kind == netlink.RTM_NEWLINK and self._is_known(Interface(body)):
+                continue  # a setting of it, of ours for example
             if local not in self._virtual:
-                self._changes += 1
+                self._changed()
             elif kind == netlink.RTM_DELADDR and local in self._held:
                 self._lost.add(local)
+                self.disturbances += 1
         return self._changes
+
+    def _changed(self) -> None:
+        self._changes += 1
+        self.disturbances += 1
+        self._links.clear()
+        self._networks.clear()
+
+    def _is_known(self, found: Interface) -> bool:
+        known = self._links.get(found.index)
+        return False if known is None else known.alike(found, "forwards", "promotes")
 
     def may_be_lost(self, address: bytes) -> bool:
         """Whether an address that we have added may be gone again: the administrator deleted it, or the one that it
@@ -155,6 +203,15 @@ class Network:
                 return None
             raise
 
+    def link(self, which: str | int) -> Interface | None:
+        """The same, as it was when links or addresses last changed: all but its settings."""
+        if which not in self._links:
+            found = self.interface(which)
+            self._links[which] = found
+            if found is not None:
+                self._links[found.index] = found
+        return self._links[which]
+
     def assigned(self, family: int) -> list[Assigned]:
         """Every address of the family on this machine, in the kernel's order."""
         bodies = self._kernel.dump(netlink.RTM_GETADDR, _ADDRESS.pack(family, 0, 0, 0, 0))
@@ -171,26 +228,33 @@ class Network:
         family, bits = (AF_INET, 32) if len(address) == 4 else (AF_INET6, 128)
         best: list[tuple[Interface, int]] = []
         own: tuple[Interface, int] | None = None
-        interfaces: dict[int, Interface | None] = {}
-        for other in self.assigned(family):
-            # a host address contains only itself, and a remainder of ours proves nothing about the network
-            if other.prefix in (0, bits) or not _contains(other.network, other.prefix, address):
+        for subnet in self._subnets(family, bits):
+            if not subnet.contains(address):
                 continue
-            if other.index not in interfaces:
-                interfaces[other.index] = self.interface(other.index)
-            interface = interfaces[other.index]
+            interface = self.link(subnet.index)
             if interface is None or not interface.up or interface.loopback or name not in (None, interface.name):
                 continue
-            if other.local == address:
-                own = own or (interface, other.prefix)
-            elif not best or other.prefix > best[0][1]:
-                best = [(interface, other.prefix)]
-            elif other.prefix == best[0][1]:
-                best.append((interface, other.prefix))
+            if subnet.locals == {address}:  # a remainder of ours proves nothing about the network
+                own = own or (interface, subnet.prefix)
+            elif not best or subnet.prefix > best[0][1]:
+                best = [(interface, subnet.prefix)]
+            elif subnet.prefix == best[0][1]:
+                best.append((interface, subnet.prefix))
         if len(best) > 1:
             chosen = self._outgoing(family, address)
             best.sort(key=lambda candidate: candidate[0].index != chosen)
         return best[0] if best else own
+
+    def _subnets(self, family: int, bits: int) -> list[_Subnet]:
+        """In the kernel's order of the first address in each. A host address contains only itself."""
+        if family not in self._networks:
+            found: dict[tuple[int, int, int], _Subnet] = {}
+            for other in self.assigned(family):
+                if other.prefix not in (0, bits):
+                    made = _Subnet(other, bits)
+                    found.setdefault(made.key, made).locals.add(other.local)
+            self._networks[family] = list(found.values())
+        return self._networks[family]
 
     def _outgoing(self, family: int, address: bytes) -> int | None:
         """The index of the interface through which the kernel now reaches `address`."""
@@ -201,77 +265,90 @@ class Network:
             return None  # no route at all: then the order of the addresses decides
         return _U32.unpack(found[_RTA_OIF])[0] if _RTA_OIF in found else None
 
-    def add(
-        self,
-        interface: Interface,
-        address: bytes,
-        prefix: int,
-        broadcast: bytes | None = None,
-        label: str | None = None,
-        lifetime_s: int = 0,
-    ) -> None:
-        """Success too where it is there already. lifetime_s: the kernel removes it then, counted from now; 0: it is
-        there for good, also if it was there for a time only."""
-        self._virtual.add(address)
-        valid_s = lifetime_s or _FOREVER_S
-        if len(address) == 4:
-            body = _ADDRESS.pack(AF_INET, prefix, 0, 0, interface.index)
-            body += attribute(_IFA_LOCAL, address) + attribute(_IFA_ADDRESS, address)
-            if broadcast is not None:
-                body += attribute(_IFA_BROADCAST, broadcast)
-            body += attribute(_IFA_LABEL, (label or interface.name).encode("utf-8", "surrogateescape") + bytes(1))
-            body += attribute(_IFA_CACHEINFO, _LIFETIMES.pack(valid_s, valid_s, 0, 0))
-        else:
-            body = _ADDRESS.pack(AF_INET6, prefix, 0, 0, interface.index)
-            # No duplicate address detection: it would keep the address unusable for a second or more, and find the dead
-            # peer's at best. Never preferred: the machine's own traffic keeps its own address as the source.
-            body += attribute(_IFA_ADDRESS, address) + attribute(_IFA_FLAGS, _U32.pack(_IFA_F_NODAD))
-            body += attribute(_IFA_CACHEINFO, _LIFETIMES.pack(0, valid_s, 0, 0))
+    def add(self, wanted: Sequence[tuple[bytes, bytes]]) -> list[OSError | None]:
+        """(address, its `addition`) of each, at most TOGETHER. Success too where one is there already. For each: None,
+        or why not."""
+        self._networks.clear()
+        self._virtual.update([address for address, _ in wanted])
         flags = netlink.NLM_F_CREATE | netlink.NLM_F_REPLACE
-        refused = self._kernel.execute([(netlink.RTM_NEWADDR, flags, body)])[0]
-        if refused is not None:
-            raise refused
-        self._held.add(address)
-        self._lost.discard(address)
+        refused = self._kernel.execute([(netlink.RTM_NEWADDR, flags, body) for _, body in wanted])
+        added = [address for (address, _), why in zip(wanted, refused, strict=True) if why is None]
+        self._held.update(added)
+        self._lost.difference_update(added)
+        return refused
 
     def adopt(self, address: bytes) -> None:
         """It is there, added by an earlier run: as if by this one."""
         self._virtual.add(address)
         self._held.add(address)
 
-    def remove(self, interface: Interface, address: bytes, prefix: int) -> bool:
-        """False: it was not there. The other addresses of the interface stay as they are."""
-        self._virtual.add(address)
-        self._held.discard(address)
-        self._lost.discard(address)
-        family = AF_INET if len(address) == 4 else AF_INET6
-        body = _ADDRESS.pack(family, prefix, 0, 0, interface.index)
-        body += attribute(_IFA_LOCAL, address) + attribute(_IFA_ADDRESS, address)
-        requests: list[netlink.Request] = [(netlink.RTM_DELADDR, 0, body)]
-        if family == AF_INET and not interface.promotes:
-            # Only the kernel can do this without a moment in which the administrator's address, and the routes that
-            # name it as their source, are gone. IPv6 has no such dependence.
-            requests.insert(0, (netlink.RTM_SETLINK, 0, _promotion(interface.index, 1)))
-            requests.append((netlink.RTM_SETLINK, 0, _promotion(interface.index, 0)))
-        refused = self._kernel.execute(requests)[len(requests) // 2]
-        if refused is None:
-            return True
-        if refused.errno in (errno.EADDRNOTAVAIL, errno.ENODEV):
-            return False
-        raise refused
+    def remove(self, places: Sequence[tuple[int, int, bytes]]) -> list[OSError | None]:
+        """(index of an interface, prefix, address) of each, at most TOGETHER. For each: None, or why not: `absent`
+        tells whether that is only that it was not there. The other addresses of the interfaces stay as they are."""
+        addresses = [address for _, _, address in places]
+        self._networks.clear()
+        self._virtual.update(addresses)
+        self._held.difference_update(addresses)
+        self._lost.difference_update(addresses)
+        requests = [(netlink.RTM_DELADDR, 0, _removal(*place)) for place in places]
+        # Only the kernel can do this without a moment in which the administrator's address, and the routes that name it
+        # as their source, are gone. IPv6 has no such dependence.
+        settled = [index for index in sorted({index for index, _, address in places if len(address) == 4})
+                   if (interface := self.interface(index)) is not None and not interface.promotes]  # fmt: skip
+        before = [(netlink.RTM_SETLINK, 0, _promotion(index, 1)) for index in settled]
+        after = [(netlink.RTM_SETLINK, 0, _promotion(index, 0)) for index in settled]
+        refused = self._kernel.execute([*before, *requests, *after])
+        return refused[len(before) : len(before) + len(places)]
 
-    def announce(self, interface: Interface, address: bytes) -> None:
-        """One burst to the neighbours on this link, where it has any."""
-        if not interface.has_neighbours:
-            return
+    def send(self, packets: Iterable[bytes], interface: Interface, address: bytes) -> None:
+        """`announcement`s of the address, to the neighbours on this link."""
         if len(address) == 4:
-            for packet in gratuitous_arp(address, interface.hardware, interface.hardware_type):
-                self._packets.send(packet, ETHERTYPE_ARP, interface.name, interface.broadcast)
+            ethertype, destination = ETHERTYPE_ARP, interface.broadcast
         else:
-            packet = neighbour_advertisement(address, interface.hardware, router=interface.forwards)
             ethernet = len(interface.hardware) == len(ALL_NODES_ETHERNET)
-            destination = ALL_NODES_ETHERNET if ethernet else interface.broadcast
-            self._packets.send(packet, ETHERTYPE_IPV6, interface.name, destination)
+            ethertype, destination = ETHERTYPE_IPV6, ALL_NODES_ETHERNET if ethernet else interface.broadcast
+        for packet in packets:
+            self._packets.send(packet, ethertype, interface.name, destination)
+
+
+def addition(
+    interface: Interface, address: bytes, prefix: int, broadcast: bytes | None = None, label: str | None = None,
+    lifetime_s: int = 0,
+) -> bytes:  # fmt: skip
+    """What the kernel is told to add it. lifetime_s: the kernel removes it then, counted from now; 0: it is there for
+    good, also if it was there for a time only."""
+    valid_s = lifetime_s or _FOREVER_S
+    if len(address) == 4:
+        body = _ADDRESS.pack(AF_INET, prefix, 0, 0, interface.index)
+        body += attribute(_IFA_LOCAL, address) + attribute(_IFA_ADDRESS, address)
+        if broadcast is not None:
+            body += attribute(_IFA_BROADCAST, broadcast)
+        body += attribute(_IFA_LABEL, (label or interface.name).encode("utf-8", "surrogateescape") + bytes(1))
+        return body + attribute(_IFA_CACHEINFO, _LIFETIMES.pack(valid_s, valid_s, 0, 0))
+    # No duplicate address detection: it would keep the address unusable for a second or more, and find the dead peer's
+    # at best. Never preferred: the machine's own traffic keeps its own address as the source.
+    body = _ADDRESS.pack(AF_INET6, prefix, 0, 0, interface.index)
+    body += attribute(_IFA_ADDRESS, address) + attribute(_IFA_FLAGS, _U32.pack(_IFA_F_NODAD))
+    return body + attribute(_IFA_CACHEINFO, _LIFETIMES.pack(0, valid_s, 0, 0))
+
+
+def _removal(index: int, prefix: int, address: bytes) -> bytes:
+    body = _ADDRESS.pack(AF_INET if len(address) == 4 else AF_INET6, prefix, 0, 0, index)
+    return body + attribute(_IFA_LOCAL, address) + attribute(_IFA_ADDRESS, address)
+
+
+def absent(refused: OSError) -> bool:
+    """What could not be removed was not there."""
+    return refused.errno in (errno.EADDRNOTAVAIL, errno.ENODEV)
+
+
+def announcement(interface: Interface, address: bytes) -> tuple[bytes, ...]:
+    """One burst to the neighbours on this link, where it has any."""
+    if not interface.has_neighbours:
+        return ()
+    if len(address) == 4:
+        return gratuitous_arp(address, interface.hardware, interface.hardware_type)
+    return (neighbour_advertisement(address, interface.hardware, router=interface.forwards),)
 
 
 _shared: Network | None = None
@@ -294,8 +371,3 @@ def _promotion(index: int, value: int) -> bytes:
 def _number_at(numbers: bytes, position: int) -> int:
     """Element `position` of an array of 32-bit numbers; 0 where the kernel's array is shorter."""
     return int(_U32.unpack_from(numbers, position * 4)[0]) if len(numbers) >= position * 4 + 4 else 0
-
-
-def _contains(network: bytes, prefix: int, address: bytes) -> bool:
-    shift = len(address) * 8 - prefix
-    return len(network) == len(address) and int.from_bytes(network) >> shift == int.from_bytes(address) >> shift

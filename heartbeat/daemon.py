@@ -233,7 +233,7 @@ class _Daemon:
 
     def _wait(self, watchdog: int | None) -> None:
         """Until something is ready or due."""
-        if self._loop.queue or self._executor.waiting:
+        if self._loop.queue or self._executor.addresses.waiting:
             self._loop.poller.wait(0)
             return
         dues = (self._cluster.deadline(), self._loop.schedule.next_due(), self._wire.deadline(), watchdog)

@@ -1,16 +1,16 @@
 """Does what the core wants done: one method an action. The only caller of media, agents and control.
 
 Addresses run inline, through sockets that were opened at start, when everything else that follows from an event is
-done, and no more at once than the heartbeats can bear; everything else is a child process, and nothing here waits for
-one. What comes back is an event: `push` hands it to the loop.
+done (addresses.py); everything else is a child process, and nothing here waits for one. What comes back is an event:
+`push` hands it to the loop.
 """
 
 from __future__ import annotations
 
 import os
-from collections import deque
 
 from heartbeat import agents
+from heartbeat.addresses import Addresses
 from heartbeat.alarm import Alarms
 from heartbeat.children import KILLED, Children
 from heartbeat.core.actions import (
@@ -47,7 +47,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from heartbeat.agents.base import Agent, InlineAgent, SpawnedAgent
+    from heartbeat.addresses import Ended
+    from heartbeat.agents.base import Agent, SpawnedAgent
     from heartbeat.config import Config
     from heartbeat.control import Control
     from heartbeat.core.actions import Action
@@ -56,8 +57,6 @@ if TYPE_CHECKING:
     from heartbeat.wire import Wire
 
 NOT_FOUND = 127
-# so many ends of stops may wait for the core
-BACKLOG = 16
 LOOK_NS = 500_000_000  # from one look at all addresses to the next, at least
 # what a program of the daemon's own is called in the log
 PROGRAM = "nft"
@@ -80,8 +79,7 @@ class Inherited:
 
 
 class Executor:
-    """stopped: the core has said Stop. waiting: starts and stops of built-in agents, no two of one resource. A thousand
-    addresses at once would hold up the heartbeats, which renew the leases that the addresses need."""
+    """stopped: the core has said Stop."""
 
     def __init__(self, config: Config, run_dir: str, state_dir: str, loop: Loop, wire: Wire) -> None:
         self.stopped = False
@@ -93,13 +91,13 @@ class Executor:
         self._held = HeldGroups(run_dir, self._warn)
         self.sign = LastSign(run_dir, self._warn)
         self._agents: dict[Resource, Agent | None] = {}
-        self._addresses: dict[Resource, InlineAgent] = {}  # started, not stopped
+        self.addresses = Addresses(loop, self._addresses_ended, lambda: self.lease.lifetime_s)
         self._looked_ns = 0
-        self.waiting: deque[tuple[InlineAgent, RunAgent]] = deque()
+        self._looked_at = 0  # agents.disturbances(), then
         self._places: dict[Resource, tuple[bytes, str]] = {}  # of addresses: where they were last known to be
         self._serial = 0  # keys of children that no run of the core's waits for
         self._programs: dict[int, Callable[[int, str], None]] = {}  # told of such a child's end
-        self._starting: dict[int, str] = {}  # runs that start a resource: its word
+        self._starting: dict[int, list[str]] = {}  # runs that start something: the words
         self._ending: tuple[str, ...] = ()  # groups that begin to be the other node's
         self.memory = PeerMemory(state_dir, loop)
         kept_in = run_dir if config.generation_method == "time" else state_dir
@@ -124,7 +122,7 @@ class Executor:
             Hook: self._hook,  # type: ignore[dict-item]
         }
         self.configure(config)
-        loop.poller.add(agents.notices(), self._addresses_changed)
+        loop.poller.add(agents.notices(), self._noticed)
 
     def _warn(self, text: str) -> None:
         self._loop.log.write(WARN, text)
@@ -138,7 +136,10 @@ class Executor:
         """Find every resource's agent; those already known stay as they are."""
         self._config = config
         self._environment = environment(config)
-        known = self._agents
+        self._settings = config.settings(bytes(16))
+        self.addresses.divisor = config.divisor
+        known = {resource: agent for resource, agent in self._agents.items() if not self._outdated(resource, agent)}
+        outdated = self._agents.keys() - known
         self._agents = {}
         for group in config.groups:
             for resource in group.resources:
@@ -150,12 +151,17 @@ class Executor:
         # what a removed resource still needs to be stopped with
         for resource, agent in known.items():
             self._agents.setdefault(resource, agent)
+        for resource in outdated - self._agents.keys():
+            self._agents[resource] = self._find(resource)
         mailing = {**self._environment, "HA_mailserver": config.mailserver}
         self._alarms.configure(config.groups, mailing, config.divisor)
         self._hooks.configure(config.directory, self._environment, config.divisor)
-        self._settings = config.settings(bytes(16))
         self.pings.configure(config)
         self._guard()
+
+    def _outdated(self, resource: Resource, agent: Agent | None) -> bool:
+        """The core takes it for an address that is set together with others, and it was the operator's script's."""
+        return resource.name in self._settings.overlapping and not isinstance(agent, agents.Address)
 
     def _find(self, resource: Resource) -> Agent | None:
         try:
@@ -172,7 +178,7 @@ class Executor:
             self._loop.log.write(ERROR, f"{resource.word}: no agent of this name, built in or of yours")
             return None
         self._loop.log.write(INFO, f"{resource.word}: {agent.origin}")
-        if isinstance(agent, agents.InlineAgent):
+        if isinstance(agent, agents.Address):
             try:
                 agent.prepare()
             except agents.AgentError as error:
@@ -189,7 +195,7 @@ class Executor:
             addresses = []
             for resource in group.resources:
                 agent = self._agents.get(resource)
-                found = agent.guarded() if isinstance(agent, agents.InlineAgent) else None
+                found = agent.guarded() if isinstance(agent, agents.Address) else None
                 if found is not None:
                     interfaces[found[1]] = found[2]
                     self._places[resource] = found[:2]
@@ -201,13 +207,8 @@ class Executor:
 
     def _extend(self, keys: Iterable[str], seconds: int) -> None:
         """Without a table: the addresses of these groups end by themselves after so long; 0: they do not."""
-        wanted = {resource for group in self._config.groups if group.key in keys for resource in group.resources}
-        for resource, agent in self._addresses.items():
-            try:
-                if resource in wanted:
-                    agent.limit(seconds)
-            except agents.AgentError as error:
-                self._loop.log.write(ERROR, f"{resource.word}: {error.text}", cause=resource.word, burst=3)
+        groups = [group for group in self._config.groups if group.key in keys]
+        self.addresses.extend([resource for group in groups for resource in group.resources], seconds)
 
     def _run_program(self, argv: Sequence[str], done: Callable[[int, str], None]) -> None:
         """OSError."""
@@ -240,8 +241,8 @@ class Executor:
             if group.key in adopted:
                 for resource in group.resources:
                     agent = self._agents.get(resource)
-                    if isinstance(agent, agents.InlineAgent):
-                        self._addresses[resource] = agent
+                    if isinstance(agent, agents.Address):
+                        self.addresses.held[resource] = agent
         self.lease.adopt(adopted & surviving)
         leftovers = {
             group.key
@@ -259,13 +260,13 @@ class Executor:
             agent = self._agents.get(resource)
             if resource.word not in self._held.up or agent is None:
                 return False
-            if isinstance(agent, agents.InlineAgent) and not agent.adopt():
+            if isinstance(agent, agents.Address) and not agent.adopt():
                 return False
         return True
 
     def _is_up(self, resource: Resource) -> bool:
         agent = self._agents.get(resource)
-        return isinstance(agent, agents.InlineAgent) and agent.status()
+        return isinstance(agent, agents.Address) and agent.status()
 
     def start(self) -> None:
         """Load the table, and open what ping nodes are asked through."""
@@ -301,13 +302,12 @@ class Executor:
     def _cede(self, resources: Sequence[Resource]) -> None:
         """The other node begins to have them: it alone tells the neighbours from here on, and after a crash nothing of
         them is adopted."""
-        for resource in resources:
-            self._loop.schedule.cancel(("announce", resource))
+        self.addresses.hush(resources)
         self._held.stopping(*[resource.word for resource in resources])
 
     def _keep(self, resources: Sequence[Resource]) -> None:
         """They stay here after all."""
-        self._held.started(*[resource.word for resource in resources if resource in self._addresses])
+        self._held.started(*[resource.word for resource in resources if resource in self.addresses.held])
 
     def _remember(self, action: Remember, now: int) -> None:
         self.memory.remember(action.node, action.generation, action.sequence)
@@ -341,99 +341,71 @@ class Executor:
             self._loop.log.write(CRIT, f"cannot reboot: {error.strerror}")
 
     def _run_agent(self, action: RunAgent, now: int) -> None:
-        agent = self._agents.get(action.resource)
-        if action.verb == START and not action.resource.notifier:
+        resources = action.resources
+        if action.verb == START and not resources[0].notifier:
             self._held.add(action.group)
-            self._starting[action.run] = action.resource.word
+            self._starting[action.run] = [resource.word for resource in resources]
         elif action.verb == STOP:
-            self._held.stopping(action.resource.word)
-            # it may wait for a moment in which the heartbeats can bear it, and must not tell the neighbours until then
-            self._loop.schedule.cancel(("announce", action.resource))
-        if agent is None:
+            self._held.stopping(*[resource.word for resource in resources])
+        agent = self._agents.get(resources[0])
+        if isinstance(agent, agents.Address):  # and so are all of them
+            found = ((resource, self._agents.get(resource)) for resource in resources)
+            self._run_addresses({each: agent for each, agent in found if isinstance(agent, agents.Address)}, action)
+        elif agent is None:
             # nothing was ever started with it, so there is nothing to stop
             code = 0 if action.verb == STOP else NOT_FOUND
             self._done(action.run, code, "no agent of this name was found")
-        elif isinstance(agent, agents.InlineAgent):
-            if action.verb == REDIRECT:
-                self._run_child(agents.aside(agent), action)
-            elif action.verb == ANNOUNCE:
-                self._run_inline(agent, action)
-            else:
-                self.waiting.append((agent, action))
         elif isinstance(agent, agents.SpawnedAgent) and action.verb not in (ANNOUNCE, REDIRECT):
             self._run_child(agent, action)
 
+    def _run_addresses(self, found: dict[Resource, agents.Address], action: RunAgent) -> None:
+        if action.verb == REDIRECT:
+            for resource, agent in found.items():
+                self._run_child(agents.aside(agent), RunAgent(action.run, action.group, (resource,), REDIRECT))
+        elif action.verb == ANNOUNCE:
+            self.addresses.announce(found)
+        else:
+            self.addresses.run(action, found)
+
     def _done(self, run: int, code: int, detail: str) -> None:
-        word = self._starting.pop(run, None)
-        if word is not None and code == 0:
-            self._held.started(word)
-        if run:
-            self._loop.push(AgentExited(run, code, detail))
+        self._addresses_ended([(run, code, detail, "")])
+
+    def _addresses_ended(self, ended: Sequence[Ended]) -> None:
+        """All that is up is written down at once."""
+        up: list[str] = []
+        for run, code, detail, word in ended:
+            words = self._starting.pop(run, [])
+            up += words if code == 0 else ()
+            if run:
+                self._loop.push(AgentExited(run, code, detail, word))
+        self._held.started(*up)
 
     def work(self, until: int) -> None:
-        """One of what waits, and more up to that instant; no stops that the core, and so the other node, would hear of
-        much later. These from the last one on: when the first address of a network goes, the kernel makes the second
-        the first, and has all the others follow it."""
-        while self.waiting:
-            stopping = self.waiting[-1][1].verb == STOP
-            self._run_inline(*(self.waiting.pop() if stopping else self.waiting.popleft()))
-            if self._loop.now() >= until or (stopping and len(self._loop.queue) >= BACKLOG):
-                return
+        """What waits of the addresses, until then."""
+        if self.addresses.waiting:
+            self.addresses.work(until)
+            self._look_where_disturbed()
 
-    def _run_inline(self, agent: InlineAgent, action: RunAgent) -> None:
-        resource = action.resource
-        try:
-            if action.verb == START:
-                self._addresses[resource] = agent
-                agent.limit(self.lease.lifetime_s)
-                agent.start()
-                self._announce(resource, agent)
-            elif action.verb == STOP:
-                self._addresses.pop(resource, None)
-                self._loop.schedule.cancel(("announce", resource))
-                agent.stop()
-            else:
-                self._announce(resource, agent)
-        except agents.AgentError as error:
-            self._done(action.run, error.code or 1, error.text)
-        else:
-            self._done(action.run, 0, "")
+    # --- what somebody else does to the addresses
 
-    def _announce(self, resource: Resource, agent: InlineAgent) -> None:
-        """Tell the neighbours now, and again while the address is held."""
-        since = self._loop.now()
-
-        def tell(index: int) -> None:
-            try:
-                agent.announce()
-            except agents.AgentError as error:
-                self._loop.log.write(WARN, f"{resource.word}: {error.text}")
-            if index + 1 < len(agent.announcements_ns):
-                due = since + agent.announcements_ns[index + 1] // self._config.divisor
-                self._loop.schedule.at(due, ("announce", resource), lambda now: tell(index + 1))
-
-        tell(0)
-
-    def _addresses_changed(self, events: int) -> None:
-        """Somebody changed this machine's links or addresses, perhaps this daemon. It costs a look at each address, so
-        where many are being set or removed it is not done for each of them."""
+    def _noticed(self, events: int) -> None:
+        """Somebody changed this machine's links or addresses, perhaps this daemon."""
         agents.take_notices()
-        due = max(self._loop.now(), self._looked_ns + LOOK_NS)
-        self._loop.schedule.at(due, "addresses", self._look_after_addresses)
+        self._look_where_disturbed()
+
+    def _look_where_disturbed(self) -> None:
+        """It costs a look at each address, so where many are changed it is not done for each of them."""
+        if agents.disturbances() != self._looked_at:
+            due = max(self._loop.now(), self._looked_ns + LOOK_NS)
+            self._loop.schedule.at(due, "addresses", self._look_after_addresses)
 
     def _look_after_addresses(self, now: int) -> None:
         """What was taken from us is set again."""
         self._looked_ns = now
+        self._looked_at = agents.disturbances()
         self._guard()
-        if not self.lease.current:
-            return  # what has ended by itself is not set again
-        for resource, agent in self._addresses.items():
-            try:
-                if agent.restore():
-                    self._loop.log.write(WARN, f"{resource.word}: somebody removed it: set again")
-                    self._announce(resource, agent)
-            except agents.AgentError as error:
-                self._loop.log.write(ERROR, f"{resource.word}: somebody removed it: {error.text}")
+        if self.lease.current:  # what has ended by itself is not set again
+            self.addresses.restore()
 
     def _run_child(self, agent: SpawnedAgent, action: RunAgent) -> None:
         run = action.run
@@ -450,12 +422,12 @@ class Executor:
         detached = agent.detached or not action.run
         try:
             self._children.spawn(
-                run, action.resource.name, agent.command(verb), {**self._environment, **agent.environment},
+                run, action.resources[0].name, agent.command(verb), {**self._environment, **agent.environment},
                 capture=capture, detached=detached,
             )  # fmt: skip
         except OSError as error:
             self._asking.pop(run, None)
-            self._loop.log.write(ERROR, f"{action.resource.word}: cannot run {agent.origin}: {error.strerror}")
+            self._loop.log.write(ERROR, f"{action.resources[0].word}: cannot run {agent.origin}: {error.strerror}")
             self._done(action.run, NOT_FOUND, error.strerror or "cannot be run")
 
     def _child_exited(self, run: int, code: int, detail: str) -> None:

@@ -5,7 +5,8 @@ they speak of. A clean stop removes both. A file system that is full holds up no
 the addresses that are there, but not which scripts were started, and adopts nothing.
 
     held  a line for each thing that happens: ["begun", group's key] before its first agent runs, ["up", resource's
-          word] when one has started, ["down", word] before one is stopped. Nothing in steady state.
+          word, …] when one has started, or several together, ["down", word, …] before they are stopped. Nothing in
+          steady state.
     sign  the instant of the last sign of life that kept the leases, and whether this node was alone then: written into
           memory, without a system call, with each of them. And the generation, which the peer knows: whatever has
           become of the state directory, the next run does not begin where the peer would not believe it, and yet keep
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LIMIT_OCTETS = 1 << 20
-# a file that grew so long says mostly what is over: it is written anew
-COMPACT_LINES = 4096
+# a file that has said so much says mostly what is over: it is written anew
+COMPACT_NAMES = 4096
 BEGUN, UP, DOWN = "begun", "up", "down"
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -43,7 +44,7 @@ class HeldGroups:
     def __init__(self, run_dir: str, warn: Callable[[str], None]) -> None:
         self._path = f"{run_dir}/held"
         self._warn: Callable[[str], None] | None = warn
-        self._lines = 0
+        self._said = 0
         self.begun: set[str] = set()
         self.up: set[str] = set()
 
@@ -54,14 +55,15 @@ class HeldGroups:
                 lines = file.read(LIMIT_OCTETS).split(b"\n")
         except OSError:
             return
-        self._lines = len(lines)
         for line in lines:
             try:
-                what, name = json.loads(line)
+                what, *names = json.loads(line)
             except (TypeError, ValueError, RecursionError):
                 continue  # cut short, by a file system that was full, or not ours
-            if isinstance(name, str):
-                self._apply(what, name)
+            self._said += len(names)
+            for name in names:
+                if isinstance(name, str):
+                    self._apply(what, name)
 
     def _apply(self, what: object, name: str) -> None:
         if what == BEGUN:
@@ -89,12 +91,12 @@ class HeldGroups:
         for name in names:
             self._apply(what, name)
         try:
-            if self._lines >= COMPACT_LINES:
+            if self._said >= COMPACT_NAMES:
                 self._rewrite()
             else:
-                self._lines += len(names)
+                self._said += len(names)
                 # the last line may have been cut short, and must not swallow this one
-                _write(self._path, os.O_APPEND, b"\n" + b"".join(_line(what, name) for name in names))
+                _write(self._path, os.O_APPEND, b"\n" + _line(what, *names))
         except OSError as error:
             if self._warn is not None:
                 self._warn(f"{self._path}: {error.strerror}: a crash now would leave its scripts running")
@@ -104,18 +106,18 @@ class HeldGroups:
         lines = [_line(BEGUN, key) for key in self.begun] + [_line(UP, word) for word in self.up]
         _write(f"{self._path}.new", os.O_TRUNC, b"".join(lines))
         os.rename(f"{self._path}.new", self._path)
-        self._lines = len(lines)
+        self._said = len(lines)
 
     def clear(self) -> None:
         """Everything has been released."""
         self.begun.clear()
         self.up.clear()
-        self._lines = 0
+        self._said = 0
         _remove(self._path)
 
 
-def _line(what: str, name: str) -> bytes:
-    return json.dumps([what, name]).encode() + b"\n"
+def _line(what: str, *names: str) -> bytes:
+    return json.dumps([what, *names]).encode() + b"\n"
 
 
 def _write(path: str, flag: int, content: bytes) -> None:

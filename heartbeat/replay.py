@@ -225,7 +225,7 @@ def action_text(action: Action) -> str:
     if isinstance(action, wanted.Note):
         return f"note {wanted.SEVERITIES[action.severity]}: {action.text}"
     if isinstance(action, wanted.RunAgent):
-        return f"run {action.run} {action.verb} {action.resource.word}"
+        return f"run {action.run} {action.verb} {' '.join(resource.word for resource in action.resources)}"
     word, blank, rest = record_text(action).partition(" ")
     return f"{word.lower()}{blank}{rest}"
 

@@ -98,7 +98,8 @@ class Pair(Script):
         obey = node.agents.run
 
         def run(action: Action) -> None:
-            if isinstance(action, RunAgent) and action.verb == ANNOUNCE and action.resource.word == ADDRESS:
+            announced = isinstance(action, RunAgent) and action.verb == ANNOUNCE and action.resources
+            if any(resource.word == ADDRESS for resource in announced or ()):
                 self.watch.told(node.index)
             obey(action)  # type: ignore[arg-type]
 

@@ -29,18 +29,19 @@ class Transmit:
 
 
 class RunAgent:
-    """Run a resource agent. run: a number, never reused, answered by one `AgentExited`.
+    """Run a resource agent. run: a number, never reused, answered by one `AgentExited`. resources: one; or several
+    addresses, of `Settings.overlapping`, which are set or removed together, in this order.
 
     ANNOUNCE (tell the neighbours again) and REDIRECT (tell them who else answers for it now) have run 0 and are not
     answered, and only addresses do anything; nor is any run of a notifier answered.
     """
 
-    __slots__ = ("group", "resource", "run", "verb")
+    __slots__ = ("group", "resources", "run", "verb")
 
-    def __init__(self, run: int, group: str, resource: Resource, verb: str) -> None:
+    def __init__(self, run: int, group: str, resources: tuple[Resource, ...], verb: str) -> None:
         self.run = run
         self.group = group
-        self.resource = resource
+        self.resources = resources
         self.verb = verb
 
 

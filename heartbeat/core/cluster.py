@@ -199,9 +199,9 @@ class Cluster:
         steady.follow()
 
     def _agent_exited(self, event: AgentExited, now: int) -> None:
-        for machine in self._resources.machines():
-            if machine.exited(event.run, event.code, event.detail):
-                return
+        machine = self._resources.runs.pop(event.run, None)
+        if machine is not None:
+            machine.exited(event.code, event.detail, event.word)
 
     def _request(self, event: Request, now: int) -> None:
         if event.verb == "stop":

@@ -37,14 +37,16 @@ class MediumDown:
 
 
 class AgentExited:
-    """What `RunAgent` number `run` asked for has ended. code 0 is success; detail: a line for the log."""
+    """What `RunAgent` number `run` asked for has ended. code 0 is success; detail: a line for the log. word: of several
+    resources, the first that failed; of those after it anything may have been done."""
 
-    __slots__ = ("code", "detail", "run")
+    __slots__ = ("code", "detail", "run", "word")
 
-    def __init__(self, run: int, code: int, detail: str = "") -> None:
+    def __init__(self, run: int, code: int, detail: str = "", word: str = "") -> None:
         self.run = run
         self.code = code
         self.detail = detail
+        self.word = word
 
 
 class PingAnswer:

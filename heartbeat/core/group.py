@@ -1,9 +1,9 @@
 """One resource group: its order, its time-outs, and giving up.
 
-Resources start left to right and stop right to left, one agent at a time; a notifier is told and not waited for. The
-machine moves towards what is wanted: `want(True)`, `want(False)`, or a new plan from a reload, of which it starts and
-stops only what differs. A start that fails or takes too long stops what is up and ends in FAILED; a stop that fails is
-noted and the release goes on.
+Resources start left to right and stop right to left, one agent at a time; a notifier is told and not waited for. Of
+addresses that follow each other so many are started, or stopped, AT_ONCE. The machine moves towards what is wanted:
+`want(True)`, `want(False)`, or a new plan from a reload, of which it starts and stops only what differs. A start that
+fails or takes too long stops what is up and ends in FAILED; a stop that fails is noted and the release goes on.
 
     STOPPED ──► STARTING ──► HELD ──► STOPPING ──► STOPPED
                     └────────► STOPPING ──► FAILED
@@ -18,7 +18,7 @@ from heartbeat.core.settings import SECOND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from heartbeat.core.outbox import Outbox
     from heartbeat.core.settings import Group, Resource, Settings
@@ -29,6 +29,8 @@ STOPPED, STARTING, HELD, STOPPING, FAILED = range(5)
 # shared: not at all; the other node starts it, and then it goes from here; this node starts it, and then it goes there
 NOT, CEDED, MADE = range(3)
 
+# So many addresses in one run: it is over within some ten milliseconds, and then anything may be decided anew.
+AT_ONCE = 256
 # what looks wrong must look so in this many of the peer's statuses in a row
 PATIENCE = 2
 # a start that is still running when the group must go gets this long to end by itself
@@ -61,8 +63,8 @@ class GroupMachine(Machine):
 
     __slots__ = (
         "_failing", "_in_order", "_on_change", "_on_retry", "_outbox", "_policy", "_quiet", "_run", "_running",
-        "_timer", "_timers", "_verb", "announced", "claimed", "contested_at", "failed_at", "failures", "offered",
-        "orphaned", "retry_timer", "settings", "shared", "up", "wanted",
+        "_runs", "_timer", "_timers", "_verb", "announced", "claimed", "contested_at", "failed_at", "failures",
+        "offered", "orphaned", "retry_timer", "settings", "shared", "up", "wanted",
     )  # fmt: skip
 
     def __init__(
@@ -73,7 +75,9 @@ class GroupMachine(Machine):
         timers: Timers,
         on_change: Callable[[GroupMachine], None],
         on_retry: Callable[[GroupMachine], None],
+        runs: dict[int, GroupMachine],
     ) -> None:
+        """runs: all that are under way, by number."""
         super().__init__(STOPPED)
         self.settings = settings
         self.claimed = False
@@ -95,7 +99,8 @@ class GroupMachine(Machine):
         self.retry_timer = timers.new(self._retry_due)
         self._on_retry = on_retry
         self._run = 0
-        self._running: Resource | None = None
+        self._running: tuple[Resource, ...] = ()
+        self._runs = runs
         self._verb = ""
         self._failing = False
         self._quiet = False
@@ -152,9 +157,13 @@ class GroupMachine(Machine):
         self._tell(REDIRECT)
 
     def _tell(self, verb: str) -> None:
-        for resource in self.up:
-            if not resource.notifier:
-                self._outbox.run(self.settings.key, resource, verb, answered=False)
+        resources = tuple(self.up)
+        at = 0
+        while at < len(resources):
+            together = self._together(resources[at : at + AT_ONCE])
+            at += len(together)
+            if not together[0].notifier:
+                self._outbox.run(self.settings.key, together, verb, answered=False)
 
     def failed_recently(self, now: int) -> bool:
         return self.failed_at is not None and now - self.failed_at < FAILURE_MEMORY_NS // self._policy.divisor
@@ -192,22 +201,31 @@ class GroupMachine(Machine):
         beginning = list(resources[: len(self.up)])
         self._in_order = self.up == beginning and len(set(resources)) == len(resources)
 
-    def _next(self) -> tuple[str, Resource] | None:
+    def _together(self, resources: Sequence[Resource]) -> tuple[Resource, ...]:
+        """Of these, which are one after the other, those that one run is for: the first, and the addresses that follow
+        an address."""
+        count = 0
+        while count < len(resources) and resources[count].name in self._policy.overlapping:
+            count += 1
+        return tuple(resources[: count or 1])
+
+    def _next(self) -> tuple[str, tuple[Resource, ...]] | None:
         resources, up = self.settings.resources, self.up
         plan = resources if self.wanted and not self._failing else ()
         if self._in_order:
             if not plan:
-                return (STOP, up[-1]) if up else None
-            return (START, plan[len(up)]) if len(up) < len(plan) else None
+                return (STOP, self._together(up[: -AT_ONCE - 1 : -1])) if up else None
+            count = len(up)
+            return (START, self._together(plan[count : count + AT_ONCE])) if count < len(plan) else None
         for resource in reversed(self.up):
             if resource not in self.settings.resources:
-                return STOP, resource
+                return STOP, (resource,)
         for resource in reversed(self.settings.resources):
             if resource in self.up and resource not in plan:
-                return STOP, resource
+                return STOP, (resource,)
         for resource in plan:
             if resource not in self.up:
-                return START, resource
+                return START, (resource,)
         return None
 
     def _step(self) -> None:
@@ -216,15 +234,15 @@ class GroupMachine(Machine):
             if self.state != going:
                 self.enter(going)
                 self._on_change(self)
-            verb, resource = step
+            verb, resources = step
             if verb == START:
-                self.up.append(resource)
-            if resource.notifier:
-                self._outbox.run(self.settings.key, resource, verb, answered=False)
+                self.up += resources
+            if resources[0].notifier:
+                self._outbox.run(self.settings.key, resources, verb, answered=False)
                 if verb == STOP:
-                    self._down(resource)
+                    self._down(resources[0])
                 continue
-            self._begin(verb, resource)
+            self._begin(verb, resources)
             return
         self._arrive()
 
@@ -236,24 +254,23 @@ class GroupMachine(Machine):
         if not self._in_order:
             self._look_at_order()
 
-    def _begin(self, verb: str, resource: Resource) -> None:
+    def _begin(self, verb: str, resources: tuple[Resource, ...]) -> None:
         self._verb = verb
-        self._running = resource
-        self._run = self._outbox.run(self.settings.key, resource, verb)
-        limit_ns = resource.start_timeout_ns if verb == START else resource.stop_timeout_ns
-        self._timers.arm(self._timer, self._outbox.now + limit_ns)
+        self._running = resources
+        self._run = self._outbox.run(self.settings.key, resources, verb)
+        self._runs[self._run] = self
+        limits_ns = [each.start_timeout_ns if verb == START else each.stop_timeout_ns for each in resources]
+        self._timers.arm(self._timer, self._outbox.now + max(limits_ns))
 
-    def exited(self, run: int, code: int, detail: str) -> bool:
-        """AgentExited. False: not one of this group's."""
-        if run != self._run or self._running is None:
-            return False
-        resource = self._running
+    def exited(self, code: int, detail: str, word: str) -> None:
+        """AgentExited, of the run that is under way."""
+        why = f"{word or self._running_words()}: {self._verb} failed ({detail or f'exit code {code}'})"
+        resources, self._running = self._running, ()
         self._timers.disarm(self._timer)
         self._run = 0
-        self._running = None
-        why = f"{resource.word}: {self._verb} failed ({detail or f'exit code {code}'})"
         if self._verb == STOP:
-            self._down(resource)
+            for resource in resources:
+                self._down(resource)
             if code:
                 self._outbox.note(ERROR, f"{why}; the release goes on")
                 if self._policy.reboot_on_stop_failure:
@@ -262,11 +279,14 @@ class GroupMachine(Machine):
             self._outbox.note(CRIT, f"{why}; giving up {self.settings.key}")
             self._failing = True
         self._step()
-        return True
+
+    def _running_words(self) -> str:
+        words = [resource.word for resource in self._running]
+        return words[0] if len(words) == 1 else f"{words[0]} to {words[-1]}"
 
     def _too_long(self, now: int) -> None:
-        if self._running is not None:
-            self._outbox.note(ERROR, f"{self._running.word}: {self._verb} takes too long, killed")
+        if self._run:
+            self._outbox.note(ERROR, f"{self._running_words()}: {self._verb} takes too long, killed")
             self._outbox.put(KillAgent(self._run))
 
     def _arrive(self) -> None:

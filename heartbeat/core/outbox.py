@@ -123,12 +123,12 @@ class Outbox:
     def note(self, severity: int, text: str) -> None:
         self._actions.append(Note(severity, text))
 
-    def run(self, group: str, resource: Resource, verb: str, *, answered: bool = True) -> int:
+    def run(self, group: str, resources: tuple[Resource, ...], verb: str, *, answered: bool = True) -> int:
         """Ask for an agent's run; returns its number, 0 where nobody waits for the answer."""
         if answered:
             self._runs += 1
         number = self._runs if answered else 0
-        self._actions.append(RunAgent(number, group, resource, verb))
+        self._actions.append(RunAgent(number, group, resources, verb))
         return number
 
     def reply(self, number: int, ok: bool, text: str) -> None:

@@ -36,7 +36,7 @@ LINGER_NS = SECOND  # after the last word, requests for retransmission are answe
 
 class Resources(Machine):
     """The groups of haresources, in file order. hand_over(groups, kind): asks standby to give them to the
-    peer; handing_over(): it is at work."""
+    peer; handing_over(): it is at work. runs: agents that are at work, by number: for which group."""
 
     NAMES = ("unsettled", "settled", "leaving", "left")
     ALLOWED = {
@@ -48,7 +48,7 @@ class Resources(Machine):
 
     __slots__ = (
         "_hand_over", "_healing", "_labels", "_local_labels", "_outbox", "_retiring", "_timers", "ended",
-        "failback", "groups", "handing_over", "membership", "on_change", "on_claim", "other", "settings",
+        "failback", "groups", "handing_over", "membership", "on_change", "on_claim", "other", "runs", "settings",
     )  # fmt: skip
 
     def __init__(
@@ -70,11 +70,14 @@ class Resources(Machine):
         self._healing = Healing(self, outbox, timers)
         self.failback = Failback(settings, outbox, timers, self, hand_over)
         self._retiring: list[GroupMachine] = []
+        self.runs: dict[int, GroupMachine] = {}
         self.groups = {plan.key: self._machine(plan) for plan in settings.groups}
         self._name()
 
     def _machine(self, plan: Group) -> GroupMachine:
-        return group.GroupMachine(plan, self.settings, self._outbox, self._timers, self._changed, self._retry)
+        return group.GroupMachine(
+            plan, self.settings, self._outbox, self._timers, self._changed, self._retry, self.runs
+        )
 
     def recall(self, leftovers: Collection[str], adopted: Collection[str]) -> None:
         """What a run that died has left."""
@@ -345,6 +348,3 @@ class Resources(Machine):
         what may be in one of them."""
         if self.state == SETTLED and self.other.alone and not self.retiring:
             self.claim(self.groups.values(), "new in haresources")
-
-    def machines(self) -> list[GroupMachine]:
-        return [*self.groups.values(), *self._retiring]

@@ -29,6 +29,23 @@ SLOW = 20  # times as long
 KILLED = 137
 
 
+class Run:
+    """An action under way. at: which of its resources is at work; code, detail, word: of the first that failed."""
+
+    __slots__ = ("action", "at", "code", "detail", "word")
+
+    def __init__(self, action: RunAgent) -> None:
+        self.action = action
+        self.at = 0
+        self.code = 0
+        self.detail = ""
+        self.word = ""
+
+    @property
+    def resource(self) -> Resource:
+        return self.action.resources[self.at]
+
+
 class Agents:
     """running: by number, of the present daemon. ends: by number, when each will, at the latest by its time-out.
     failures: of a group's starts, since one has succeeded: how many, and when the last was."""
@@ -40,7 +57,7 @@ class Agents:
         self._random = random
         self.trouble: dict[Resource, str] = {}
         self.met: dict[Resource, Callable[[], None]] = {}
-        self.running: dict[int, RunAgent] = {}
+        self.running: dict[int, Run] = {}
         self.ends: dict[int, int] = {}
         self.failures: dict[str, tuple[int, int]] = {}
         self._confirmed: set[Resource] = set()  # this daemon was told that they are up
@@ -51,39 +68,49 @@ class Agents:
 
     def run(self, action: RunAgent) -> None:
         """RunAgent. Its `AgentExited` follows, later."""
-        node, resource = self._node, action.resource
-        if action.verb in (ANNOUNCE, REDIRECT) or resource.notifier:
-            if action.verb == ANNOUNCE and resource.name in ADDRESS_AGENTS:
-                node.note(f"tells the neighbours again who has {resource.word}")
+        node = self._node
+        if action.verb in (ANNOUNCE, REDIRECT) or action.resources[0].notifier:
+            for resource in action.resources:
+                if action.verb == ANNOUNCE and resource.name in ADDRESS_AGENTS:
+                    node.note(f"tells the neighbours again who has {resource.word}")
             return
-        node.note(f"{action.verb} {resource.word}")
-        for other in self.running.values():
-            if other.resource == resource:
-                node.fail("agents", f"{action.verb} of {resource.word} while its {other.verb} is unfinished")
+        for resource in action.resources:
+            self._check(action.verb, resource)
         if action.verb == START:
-            if resource in self._confirmed:
-                node.fail("agents", f"{resource.word} is started though it is up")
             node.machine.begun[action.group] = None
         else:
-            node.machine.started.discard(resource)
-            node.machine.ceded.discard(resource)
-        self.running[action.run] = action
+            node.machine.started.difference_update(action.resources)
+            node.machine.ceded.difference_update(action.resources)
+        run = self.running[action.run] = Run(action)
+        limits_ns = [r.start_timeout_ns if action.verb == START else r.stop_timeout_ns for r in action.resources]
+        self.ends[action.run] = node.world.now + max(limits_ns)
+        self._next(run)
+
+    def _check(self, verb: str, resource: Resource) -> None:
+        node = self._node
+        for other in self.running.values():
+            if resource in other.action.resources:
+                node.fail("agents", f"{verb} of {resource.word} while its {other.action.verb} is unfinished")
+        if verb == START and resource in self._confirmed:
+            node.fail("agents", f"{resource.word} is started though it is up")
+
+    def _next(self, run: Run) -> None:
+        node, action, resource = self._node, run.action, run.resource
+        node.note(f"{action.verb} {resource.word}")
         node.changed()
-        trouble = self._meet(action)
-        limit_ns = resource.start_timeout_ns if action.verb == START else resource.stop_timeout_ns
-        self.ends[action.run] = node.world.now + limit_ns
+        trouble = self._meet(action.verb, resource)
         if trouble.endswith("hangs"):
             return
         takes_ns = self._takes_ns(resource, slow=trouble == "slow")
-        self.ends[action.run] = node.world.now + min(takes_ns, limit_ns)
-        node.later(takes_ns, self._ended, (action, trouble.endswith(("fails", "fail")), node.life))
+        if resource is action.resources[-1]:
+            self.ends[action.run] = min(self.ends[action.run], node.world.now + takes_ns)
+        node.later(takes_ns, self._ended, (run, trouble.endswith(("fails", "fail")), node.life))
 
-    def _meet(self, action: RunAgent) -> str:
+    def _meet(self, verb: str, resource: Resource) -> str:
         """The trouble of this run, a word of TROUBLES, or "". An address takes no time, so it is never slow."""
-        resource = action.resource
         trouble = self.trouble.get(resource, "")
         slow = trouble == "slow" and resource.name not in ADDRESS_AGENTS
-        if not (slow or trouble == "both fail" or trouble.startswith(action.verb)):
+        if not (slow or trouble == "both fail" or trouble.startswith(verb)):
             return ""
         if resource in self.met:
             self.met[resource]()
@@ -95,34 +122,44 @@ class Agents:
         usual_ns = SPAWN_NS + self._random.randrange(self._node.world.options.script_ns + 1)
         return usual_ns * SLOW if slow else usual_ns
 
-    def _ended(self, told: tuple[RunAgent, bool, int]) -> None:
-        action, failed, life = told
-        if life == self._node.life and action.run in self.running:
-            self._finish(action, int(failed), "it fails" if failed else "")
+    def _ended(self, told: tuple[Run, bool, int]) -> None:
+        run, failed, life = told
+        if life == self._node.life and run.action.run in self.running:
+            self._done(run, int(failed), "it fails" if failed else "")
 
     def kill(self, action: KillAgent) -> None:
         running = self.running.get(action.run)
         if running is not None:
-            self._node.note(f"kill {running.verb} {running.resource.word}")
+            self._node.note(f"kill {running.action.verb} {running.resource.word}")
             self._node.later(MILLISECOND, self._killed, (running, self._node.life))
 
-    def _killed(self, told: tuple[RunAgent, int]) -> None:
-        action, life = told
-        if life == self._node.life and action.run in self.running:
-            self._finish(action, KILLED, "killed")
+    def _killed(self, told: tuple[Run, int]) -> None:
+        run, life = told
+        if life == self._node.life and run.action.run in self.running:
+            self._done(run, KILLED, "killed", whole=True)
 
-    def _finish(self, action: RunAgent, code: int, detail: str) -> None:
-        node = self._node
+    def _done(self, run: Run, code: int, detail: str, *, whole: bool = False) -> None:
+        """One of its resources; then comes the next, but after a start that failed. whole: nothing comes any more."""
+        node, action, word = self._node, run.action, run.resource.word
+        self._take_effect(action, run.resource, code)
+        if code:
+            node.note(f"{action.verb} {word} ends with {code}")
+            if not run.code:
+                run.code, run.detail, run.word = code, detail, word
+        run.at += 1
+        rest = action.resources[run.at :]
+        if rest and not whole and not (code and action.verb == START):
+            self._next(run)
+            return
+        for resource in rest:  # the kernel was told of all at once
+            self._perhaps(action, resource)
         del self.running[action.run]
         del self.ends[action.run]
-        self._take_effect(action, code)
-        if code:
-            node.note(f"{action.verb} {action.resource.word} ends with {code}")
-        node.agent_exited(action.run, code, detail)
+        node.agent_exited(action.run, run.code, run.detail, run.word)
 
-    def _take_effect(self, action: RunAgent, code: int) -> None:
+    def _take_effect(self, action: RunAgent, resource: Resource, code: int) -> None:
         """What a run that ended so has done to the machine. A failed one may have done all of it, or nothing."""
-        node, resource = self._node, action.resource
+        node = self._node
         self._confirmed.discard(resource)
         if action.verb == START and code:
             count, _ = self.failures.get(action.group, (0, 0))
@@ -147,6 +184,18 @@ class Agents:
                 node.machine.unknown.discard(resource)
         node.changed()
 
+    def _perhaps(self, action: RunAgent, resource: Resource) -> None:
+        """What comes after the one in which a run ended may have been done, and nobody was told."""
+        self._confirmed.discard(resource)
+        if self._random.random() < 0.5:
+            return
+        if action.verb == START:
+            self._node.machine.up[resource] = action.group
+        else:
+            self._node.audit_down(resource)
+            self._node.machine.up.pop(resource, None)
+        self._node.changed()
+
     def _last_of(self, key: str) -> Resource | None:
         """Whose start is the end of its group's."""
         working = [r for group in self._node.settings.groups if group.key == key for r in group.resources]
@@ -154,8 +203,10 @@ class Agents:
 
     def die(self) -> None:
         """The daemon is dead, and so are its children, wherever they were."""
-        for action in list(self.running.values()):
-            self._take_effect(action, KILLED)
+        for run in list(self.running.values()):
+            self._take_effect(run.action, run.resource, KILLED)
+            for resource in run.action.resources[run.at + 1 :]:
+                self._perhaps(run.action, resource)
         self.running.clear()
         self.ends.clear()
         self.failures.clear()

@@ -322,8 +322,8 @@ class Driver:
             self._lease.configure(settings, self._rate, UNITY)
             self.tell(Reload(settings))
 
-    def agent_exited(self, run: int, code: int, detail: str) -> None:
-        self.tell(AgentExited(run, code, detail))
+    def agent_exited(self, run: int, code: int, detail: str, word: str) -> None:
+        self.tell(AgentExited(run, code, detail, word))
 
     def later(self, delay_ns: int, call: Callable[[Any], None], argument: Any) -> None:
         self.world.at(self.world.now + delay_ns, call, argument)

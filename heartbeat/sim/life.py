@@ -171,9 +171,9 @@ class Life:
             agents = node.agents
             count, failed_at = agents.failures.get(key, (0, 0))
             for number, run in agents.running.items():
-                if run.group == key:
+                if run.action.group == key:
                     found[f"{run.resource.word} on {node.name} is at work"] = max(0, agents.ends[number] - now)
-                    if run.verb == START:  # it may fail yet
+                    if run.action.verb == START:  # it may fail yet
                         count, failed_at = count + 1, agents.ends[number]
                     elif self.options.reboot_on_stop_failure:
                         found[f"{node.name} may reboot for it"] = REBOOT_NS + self.options.restart_ns

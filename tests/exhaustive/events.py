@@ -184,7 +184,7 @@ def requests() -> Iterator[Request]:
 
 def exits(cluster: Cluster) -> Iterator[AgentExited]:
     """Of every run that is awaited, and of some that are not."""
-    runs = {machine._run for machine in cluster._resources.machines()} | {-1, 0, 1, cluster._outbox._runs, 999_999}
+    runs = {*cluster._resources.runs} | {-1, 0, 1, cluster._outbox._runs, 999_999}
     for run in sorted(runs):
         for code in (0, 1, 7, 137, -9):
             yield AgentExited(run, code, "" if code < 7 else "what it said")

@@ -54,7 +54,7 @@ class Side:
         self.name = name
         self.generation = generation
         self.up: set[str] = set()
-        self.running: dict[int, tuple[str, str, int]] = {}
+        self.running: dict[int, tuple[str, tuple[str, ...], int]] = {}
         self.holding: tuple[str, ...] = ()
         self.ceding: tuple[str, ...] = ()
         self.known: dict[str, tuple[int, int]] = {}
@@ -195,9 +195,9 @@ class Moment:
         side = self.sides[name]
         if code:
             self.faults = self.faults._replace(failures=self.faults.failures - 1)
-        verb, word, _ = side.running.pop(run)
+        verb, words, _ = side.running.pop(run)
         if verb != START:
-            side.up.discard(word)
+            side.up.difference_update(words)
         self.tell(side, AgentExited(run, code))
 
     def _tick(self, name: str) -> None:
@@ -240,13 +240,15 @@ class Moment:
             match action:
                 case Transmit(message=message):
                     self._send(side.name, message)
-                case RunAgent(run=run, verb=verb, resource=resource) if run:
-                    busy = [word for _, word, _ in side.running.values()]
-                    assert resource.word not in busy, f"{resource.word}: {verb} while it is being started or stopped"
-                    assert verb != START or resource.word not in side.up, f"{resource.word} started twice"
-                    side.running[run] = (verb, resource.word, self.now + AGENT_NS)
+                case RunAgent(run=run, verb=verb, resources=resources) if run:
+                    words = tuple(each.word for each in resources)
+                    for word in words:
+                        busy = any(word in others for _, others, _ in side.running.values())
+                        assert not busy, f"{word}: {verb} while it is being started or stopped"
+                        assert verb != START or word not in side.up, f"{word} started twice"
+                    side.running[run] = (verb, words, self.now + AGENT_NS)
                     if verb == START:
-                        side.up.add(resource.word)
+                        side.up.update(words)
                 case KillAgent(run=run):
                     assert run in side.running
                 case Hold(keys=keys, ending=ending):

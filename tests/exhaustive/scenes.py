@@ -57,10 +57,11 @@ def finish(node: Node) -> None:
     node.hanging = set()
     while node.hung:
         run, action = node.hung.popitem()
-        if action.verb == "stop":
-            node.up.remove(action.resource.word)
-        else:
-            node.up.append(action.resource.word)
+        for resource in action.resources:
+            if action.verb == "stop":
+                node.up.remove(resource.word)
+            else:
+                node.up.append(resource.word)
         node.tell(AgentExited(run, 0))
 
 

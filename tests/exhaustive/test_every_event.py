@@ -109,8 +109,8 @@ class Executor:
             return []
         assert action.run == self.newest + 1, "a number is used once"
         self.newest = action.run
-        words = [each.resource.word for each in self.running.values()]
-        assert action.resource.word not in words, "nothing is started or stopped while it is being started or stopped"
+        running = {resource for each in self.running.values() for resource in each.resources}
+        assert not running & set(action.resources), "nothing is started or stopped while it is being started or stopped"
         self.running[action.run] = action
         return [AgentExited(action.run, 0)]
 
@@ -201,4 +201,5 @@ def machines_of(cluster) -> list[Machine]:
         cluster._membership.local, cluster._lease, cluster._resources, cluster._standby, cluster._standby.overlap,
         cluster._original, cluster._original.legacy, cluster._ipfail,
     ]  # fmt: skip
-    return [*alone, *peers, *links, *cluster._resources.machines(), *cluster._ipfail.pings.nodes.values()]
+    groups = [*cluster._resources.groups.values(), *cluster._resources._retiring]
+    return [*alone, *peers, *links, *groups, *cluster._ipfail.pings.nodes.values()]

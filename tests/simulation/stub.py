@@ -56,7 +56,7 @@ class Stub:
 
     def run(self, group, resource, verb):
         self.runs += 1
-        return RunAgent(self.runs, group.key, resource, verb)
+        return RunAgent(self.runs, group.key, (resource,), verb)
 
     def asked(self, request):
         return [Reply(request.number, True, "done")]

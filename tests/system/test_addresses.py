@@ -16,7 +16,7 @@ from pyroute2 import IPRoute
 from heartbeat import agents
 from heartbeat.agents.address import Address, SendArp
 from heartbeat.agents.base import AgentError
-from heartbeat.agents.network import Network
+from heartbeat.agents.network import Network, addition
 from heartbeat.agents.redirect import redirect
 from heartbeat.demo import namespaces
 
@@ -439,8 +439,8 @@ def test_more_notices_than_a_socket_holds_lose_nothing(world):
     eth0 = other.interface("eth0")
     for number in range(3000):
         address = socket.inet_aton(f"10.9.{number >> 8}.{number & 255}")
-        other.add(eth0, address, 32)
-        other.remove(eth0, address, 32)
+        other.add([(address, addition(eth0, address, 32))])
+        other.remove([(eth0.index, 32, address)])
     other.close()
     # the notices of these are lost
     node.ip.addr("del", index=node.index("eth0"), address="10.0.0.1", prefixlen=24)

@@ -42,9 +42,11 @@ ALLOWED = {
     "heartbeat.gate": {"heartbeat.agents"},
     "heartbeat.gatekeeper": INTERFACE | TOOLS | {"heartbeat.gate"},
     "heartbeat.lease": INTERFACE | TOOLS | {"heartbeat.gate", "heartbeat.gatekeeper"},
+    "heartbeat.addresses": INTERFACE | TOOLS | {"heartbeat.agents"},
     "heartbeat.executor": INTERFACE | TOOLS | {
-        "heartbeat.agents", "heartbeat.alarm", "heartbeat.children", "heartbeat.control", "heartbeat.hooks",
-        "heartbeat.lease", "heartbeat.log", "heartbeat.peers", "heartbeat.pings", "heartbeat.realtime",
+        "heartbeat.addresses", "heartbeat.agents", "heartbeat.alarm", "heartbeat.children", "heartbeat.control",
+        "heartbeat.hooks", "heartbeat.lease", "heartbeat.log", "heartbeat.peers", "heartbeat.pings",
+        "heartbeat.realtime",
     },
     "heartbeat.respawn": INTERFACE | TOOLS | {"heartbeat.children", "heartbeat.executor"},
     "heartbeat.daemon": INTERFACE | TOOLS | {

@@ -105,8 +105,8 @@ class Node:
                 self.world.carry(self, action.message)
             case Note():
                 self.notes.append(action.text)
-            case RunAgent(verb=verb, resource=resource):
-                self.runs.append((verb, resource.word))
+            case RunAgent(verb=verb, resources=resources):
+                self.runs += [(verb, resource.word) for resource in resources]
                 self._run(action, pending)
             case Hold(keys=keys, ending=ending):
                 self.holding = keys
@@ -133,22 +133,24 @@ class Node:
                 self.alive = False
 
     def _run(self, action, pending) -> None:
-        word = action.resource.word
+        words = [resource.word for resource in action.resources]
         if action.verb in (ANNOUNCE, REDIRECT):
             return
-        if (action.verb, word) in self.hanging:
+        if any((action.verb, word) in self.hanging for word in words):
             self.hung[action.run] = action
             return
-        failed = (action.verb, word) in self.failing
-        if action.verb == "start" and not failed:
-            assert word not in self.up, f"{word} started twice"
-            self.up.append(word)
-        elif action.verb == "stop" and word in self.up:
-            self.up.remove(word)
+        failed = [word for word in words if (action.verb, word) in self.failing]
+        for word in words:
+            if action.verb == "start" and word not in failed:
+                assert word not in self.up, f"{word} started twice"
+                self.up.append(word)
+            elif action.verb == "stop" and word in self.up:
+                self.up.remove(word)
         if action.run:
-            done = AgentExited(action.run, int(failed), "it failed" if failed else "")
-            if word in self.slow_ns:
-                self.world.later(self.slow_ns[word], lambda: self.tell(done))
+            done = AgentExited(action.run, 1, "it failed", failed[0]) if failed else AgentExited(action.run, 0)
+            slow_ns = sum(self.slow_ns.get(word, 0) for word in words)
+            if slow_ns:
+                self.world.later(slow_ns, lambda: self.tell(done))
             else:
                 pending.append(done)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from heartbeat import agents
-from heartbeat.agents import AgentError, InlineAgent, SpawnedAgent, resolve
+from heartbeat.agents import Address, AgentError, SpawnedAgent, resolve
 from heartbeat.agents.address import Target, parse_prefix
 from heartbeat.agents.delay import seconds
 from heartbeat.agents.mailto import parse
@@ -234,7 +234,7 @@ def test_a_name_is_a_file_name_and_nothing_more(machine, name):
 def test_the_kinds():
     for name in ("IPaddr", "IPaddr2", "IPv6addr", "SendArp"):
         agent = resolve(name, ["x"])
-        assert isinstance(agent, InlineAgent)
+        assert isinstance(agent, Address)
         assert (agent.kind, agent.announcements_ns) == ("inline", (0, 200_000_000, 1_000_000_000, 2_000_000_000))
     mail, delay = resolve("MailTo", ["a@b.c"]), resolve("Delay", [])
     assert isinstance(mail, SpawnedAgent)

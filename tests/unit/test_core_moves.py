@@ -176,7 +176,8 @@ def end_of_the_hanging(node, *, up=False):
     node.hanging = set()
     while node.hung:
         run, action = node.hung.popitem()
-        (node.up.append if up else node.up.remove)(action.resource.word)
+        for resource in action.resources:
+            (node.up.append if up else node.up.remove)(resource.word)
         node.tell(AgentExited(run, 0, ""))
 
 

@@ -742,11 +742,11 @@ def test_a_line_that_was_cut_short_is_passed_over(tmp_path):
 def test_the_file_does_not_grow_for_ever(tmp_path):
     record = HeldGroups(str(tmp_path), print)
     record.add("one")
-    for _ in range(held.COMPACT_LINES):
+    for _ in range(held.COMPACT_NAMES):
         record.started("x")
         record.stopping("x")
     record.started("y")
-    assert (tmp_path / "held").stat().st_size < held.COMPACT_LINES * 20
+    assert (tmp_path / "held").stat().st_size < held.COMPACT_NAMES * 20
     read = HeldGroups(str(tmp_path), print)
     read.read()
     assert (read.begun, read.up) == ({"one"}, {"y"})

@@ -34,8 +34,8 @@ def words(told):
                 found.append(message.get("info"))
             case Hold(keys=keys, ending=ending):
                 found.append(("hold", keys, ending))
-            case RunAgent(verb=verb, resource=resource) if not resource.notifier:
-                found.append((verb, resource.word))
+            case RunAgent(verb=verb, resources=resources):
+                found += [(verb, resource.word) for resource in resources if not resource.notifier]
     return found
 
 

@@ -66,7 +66,7 @@ class Daemon:
                 pending.append(Tick(self.now // SECOND))
             for action in self.tell(pending.pop(0), self.now):
                 if hasattr(action, "verb") and action.run:
-                    self.ran.append(action.resource.word)
+                    self.ran += [resource.word for resource in action.resources]
                     pending.append(AgentExited(action.run, 0))
 
     def hear(self, **fields) -> None:

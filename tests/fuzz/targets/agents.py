@@ -16,7 +16,7 @@ import sys
 from fuzz import files
 from fuzz.choices import SEPARATOR
 
-from heartbeat.agents import AgentError, InlineAgent, SpawnedAgent, delivery, mailto, resolve
+from heartbeat.agents import Address, AgentError, SpawnedAgent, delivery, mailto, resolve
 from heartbeat.agents import network as of_network
 from heartbeat.agents.netlink import RTM_GETADDR, RTM_GETLINK, attribute, attributes
 from heartbeat.agents.network import Network
@@ -162,7 +162,7 @@ def judge(name: str, arguments: list[str], directory: str, *, builtin_first: boo
         if isinstance(agent, SpawnedAgent):
             judge_spawned(agent, arguments, directory)
         agent.validate()
-        if isinstance(agent, InlineAgent):
+        if isinstance(agent, Address):
             judge_inline(agent)
         elif isinstance(agent, Builtin) and name == "MailTo":
             judge_letter(arguments)
@@ -195,7 +195,7 @@ def judge_spawned(agent: SpawnedAgent, arguments: list[str], directory: str) -> 
         assert type(value) is str
 
 
-def judge_inline(agent: InlineAgent) -> None:
+def judge_inline(agent: Address) -> None:
     network = machine()
     agent._network = network  # type: ignore[attr-defined]
     for step in (agent.prepare, agent.start, agent.announce, agent.status, agent.restore, agent.guarded, agent.stop):
