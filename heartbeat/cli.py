@@ -151,9 +151,9 @@ def _run(paths: Paths, argv: list[str]) -> int:
         os.setpriority(os.PRIO_PROCESS, 0, -20)
     except OSError:
         pass
-    from heartbeat import daemon
+    from heartbeat import launch
 
-    return daemon.run(paths, time_divisor=int(text))
+    return launch.begin_anew(paths, int(text))
 
 
 def _reason(error: OSError) -> str:

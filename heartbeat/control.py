@@ -12,12 +12,12 @@ request of a client is in the works at a time, and nothing more is read from it 
 from __future__ import annotations
 
 import errno
-import json
 import os
-import socket
 import struct
 import time
 
+from heartbeat import jsontext
+from heartbeat.lean import socket
 from heartbeat.poller import READ, WRITE
 
 TYPE_CHECKING = False
@@ -35,8 +35,6 @@ LINE_OCTETS = 4096
 SILENT_S = 30.0
 # what a reader asks for; everything else changes something
 READ_ONLY = ("status", "parameters")
-# the original's group of API clients (protocol/config.md §1)
-GROUP = "haclient"
 
 # linux/asm-generic/socket.h; the socket module does not have it
 SO_PEERGROUPS = 59
@@ -46,16 +44,6 @@ GROUPS_OCTETS = 1024
 
 class NotRunning(Exception):  # noqa: N818  reads as what it says
     """No daemon answers at this socket."""
-
-
-def group_id() -> int:
-    """The number of the group that may look, -1 where the machine has none of that name."""
-    import grp  # noqa: PLC0415  asked once, at start
-
-    try:
-        return grp.getgrnam(GROUP).gr_gid
-    except KeyError:
-        return -1
 
 
 class _Client:
@@ -83,15 +71,16 @@ class Control:
     reply(number, …), then or later. A client that has gone meanwhile is not missed.
     """
 
-    def __init__(self, poller: Poller, path: str, handler: Callable[[int, dict[str, Any]], None]) -> None:
-        """Listen at `path`. OSError: EADDRINUSE where another daemon answers there."""
+    def __init__(self, poller: Poller, path: str, handler: Callable[[int, dict[str, Any]], None], gid: int) -> None:
+        """Listen at `path`; gid: of the group that may look, -1 for none. OSError: EADDRINUSE where another daemon
+        answers there."""
         self._poller = poller
         self._path = path
         self._handler = handler
         self._clients: dict[int, _Client] = {}  # by descriptor
         self._asked: dict[int, _Client] = {}  # by number of request
         self._number = 0
-        self._socket, self._gid = _listen(path)
+        self._socket, self._gid = _listen(path, gid)
         self._inode = os.stat(path).st_ino
         # given up for a moment to accept, and close, one more client when descriptors have run out
         self._spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
@@ -114,13 +103,14 @@ class Control:
 
     def _accept(self, _events: int) -> None:
         try:
-            connection, _ = self._socket.accept()
+            fd, _ = self._socket._accept()  # type: ignore[attr-defined]
         except BlockingIOError:
             return
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 self._refuse_one()
             return  # else it went away before we came
+        connection = socket.socket(fileno=fd)
         connection.setblocking(False)
         may_look, may_change = self._rights(connection)
         if not may_look:
@@ -128,14 +118,13 @@ class Control:
             return
         self._make_room()
         client = _Client(connection, may_change)
-        fd = connection.fileno()
         self._clients[fd] = client
         self._poller.add(fd, lambda events: self._ready(client, events))
 
     def _refuse_one(self) -> None:
         os.close(self._spare)
         try:  # noqa: SIM105  contextlib costs the daemon 0.1 MB
-            self._socket.accept()[0].close()
+            os.close(self._socket._accept()[0])  # type: ignore[attr-defined]
         except OSError:
             pass
         self._spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
@@ -222,7 +211,7 @@ class Control:
         line = bytes(client.received[:end])
         del client.received[: end + 1]
         try:
-            request = json.loads(line)
+            request = jsontext.loads(line)
         except (ValueError, RecursionError):
             request = None
         name = request.get("request") if isinstance(request, dict) else None
@@ -247,7 +236,7 @@ class Control:
         self._arm(client)
 
     def _answer(self, client: _Client, answer: dict[str, Any]) -> None:
-        client.sending = json.dumps(answer).encode() + b"\n"
+        client.sending = jsontext.dumps(answer).encode() + b"\n"
         try:
             self._send(client)
         except BlockingIOError:
@@ -261,7 +250,7 @@ class Control:
         client.heard_s = time.monotonic()
 
 
-def _listen(path: str) -> tuple[socket.socket, int]:
+def _listen(path: str, gid: int) -> tuple[socket.socket, int]:
     """A socket of mode 0660 and the group that may look through it."""
     if len(os.fsencode(path)) > 107:
         raise OSError(errno.ENAMETOOLONG, "a socket's path has at most 107 octets: choose a shorter --run-dir", path)
@@ -273,7 +262,7 @@ def _listen(path: str) -> tuple[socket.socket, int]:
             _bind(listener, path)
         finally:
             os.umask(before)
-        _share(path)
+        _share(path, gid)
         listener.listen(CLIENTS)
         return listener, os.stat(path).st_gid
     except BaseException:
@@ -281,9 +270,8 @@ def _listen(path: str) -> tuple[socket.socket, int]:
         raise
 
 
-def _share(path: str) -> None:
+def _share(path: str, gid: int) -> None:
     """Give the socket, and a directory of ours around it, to the group that may look; else both stay in our own."""
-    gid = group_id()
     if gid == -1:
         return
     directory = os.path.dirname(path) or "."
@@ -310,19 +298,21 @@ def _bind(listener: socket.socket, path: str) -> None:
 
 def _answers(path: str) -> bool:
     """Does somebody listen at `path`?"""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
-        try:
-            probe.connect(path)
-        except (ConnectionRefusedError, FileNotFoundError):
-            return False
-        except OSError:
-            pass  # its queue is full, or it is not ours to ask
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        probe.connect(path)
+    except (ConnectionRefusedError, FileNotFoundError):
+        return False
+    except OSError:
+        pass  # its queue is full, or it is not ours to ask
+    finally:
+        probe.close()
     return True
 
 
 def _say_and_close(connection: socket.socket, error: str) -> None:
     try:  # noqa: SIM105
-        connection.send(json.dumps({"ok": False, "error": error}).encode() + b"\n", socket.MSG_NOSIGNAL)
+        connection.send(jsontext.dumps({"ok": False, "error": error}).encode() + b"\n", socket.MSG_NOSIGNAL)
     except OSError:
         pass
     connection.close()
@@ -349,11 +339,11 @@ def ask(path: str, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
     """
     deadline_s = time.monotonic() + timeout_s
     try:
-        received = _exchange(path, json.dumps(request).encode() + b"\n", deadline_s)
+        received = _exchange(path, jsontext.dumps(request).encode() + b"\n", deadline_s)
     except TimeoutError:
         raise TimeoutError(f"the daemon at {path} did not answer within {timeout_s:g} s") from None
     try:
-        answer = json.loads(received)
+        answer = jsontext.loads(received)
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
@@ -364,7 +354,8 @@ def ask(path: str, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
 def _exchange(path: str, line: bytes, deadline_s: float) -> bytes:
     """Send one line, receive one. TimeoutError at the deadline."""
     received = bytearray()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
         connection.settimeout(max(0.001, deadline_s - time.monotonic()))
         _connect(connection, path, deadline_s)
         try:  # noqa: SIM105
@@ -380,4 +371,6 @@ def _exchange(path: str, line: bytes, deadline_s: float) -> bytes:
             if not data:
                 raise ConnectionError("the daemon ended before it answered")
             received += data
+    finally:
+        connection.close()
     return bytes(received)

@@ -11,18 +11,17 @@ from __future__ import annotations
 import errno
 import gc
 import os
-import signal
 import sys
 import time
 
-from heartbeat import config as configuration
-from heartbeat import persist, privileges, realtime, report
+from heartbeat import files, persist, privileges, realtime, report
 from heartbeat.control import Control
 from heartbeat.core.actions import ERROR, INFO, WARN
 from heartbeat.core.cluster import Cluster
 from heartbeat.core.events import Reload, Request, Tick
 from heartbeat.executor import Executor, environment
 from heartbeat.lateness import Lateness
+from heartbeat.lean import signal
 from heartbeat.log import Log
 from heartbeat.loop import Loop
 from heartbeat.recorder import Recorder
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from heartbeat.config import Config
     from heartbeat.paths import Paths
 
-EXIT_OK, EXIT_FAILURE, EXIT_PERMISSION, EXIT_CONFIGURATION = 0, 1, 4, 6
+EXIT_OK, EXIT_FAILURE, EXIT_PERMISSION = 0, 1, 4
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 MILLISECOND = 1_000_000
 FIRED = -1  # no instant: the timer is to be set, whatever is due
@@ -47,19 +46,9 @@ DRAIN_NS = 2_000_000_000
 PARTS, ADDRESSES_PARTS = 16, 3
 
 
-def run(paths: Paths, *, time_divisor: int = 1) -> int:
-    """This node, until it is told to stop. Returns the exit code of `heartbeat run`."""
-    # one that is told to stop while it starts stops when it can release what a crashed run left
-    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
-    privileges.mask_files()
-    privileges.hide_memory()
-    try:
-        config = configuration.load(paths.config_dir, divisor=time_divisor)
-    except configuration.ConfigError as error:
-        for line in error.errors:
-            print(line, file=sys.stderr)
-        print("heartbeat: not started: configuration error", file=sys.stderr)
-        return EXIT_CONFIGURATION
+def run(paths: Paths, config: Config, *, group: int) -> int:
+    """This node, until it is told to stop, with its signals blocked until it can. group: of the control socket, -1 for
+    none. Returns the exit code of `heartbeat run`."""
     try:
         for directory in (paths.run_dir, paths.state_dir):
             persist.make_directory(directory)
@@ -68,7 +57,7 @@ def run(paths: Paths, *, time_divisor: int = 1) -> int:
         print(f"heartbeat: not started: {error}", file=sys.stderr)
         return EXIT_PERMISSION if isinstance(error, persist.AlreadyRunning) or _denied(error) else EXIT_FAILURE
     try:
-        return _Daemon(paths, config).run()
+        return _Daemon(paths, config, group).run()
     except OSError as error:
         print(f"heartbeat: not started: {error}", file=sys.stderr)
         return EXIT_PERMISSION if _denied(error) else EXIT_FAILURE
@@ -83,8 +72,9 @@ def _denied(error: OSError) -> bool:
 class _Daemon:
     """Everything that lives as long as the process."""
 
-    def __init__(self, paths: Paths, config: Config) -> None:
+    def __init__(self, paths: Paths, config: Config, group: int) -> None:
         self._paths = paths
+        self._group = group
         self._config = config
         self._loop = Loop(Log("heartbeat", **log_options(config)))
         self._lateness = Lateness()
@@ -127,7 +117,7 @@ class _Daemon:
             overdue=inherited.overdue,
             known=self._executor.memory.read(),
         )
-        self._control = Control(self._loop.poller, self._paths.control, self._ask)
+        self._control = Control(self._loop.poller, self._paths.control, self._ask, self._group)
         self._executor.control = self._control
         self._catch_signals()
         self._respawner.start()
@@ -289,14 +279,12 @@ class _Daemon:
         """Read the three files again; with an error in any, everything stays as it is."""
         realtime.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
-            config = configuration.load(
-                self._paths.config_dir, node=self._config.node, divisor=self._config.divisor, previous=self._config
-            )
-        except configuration.ConfigError as error:
-            for line in error.errors:
+            config = files.read(self._paths, divisor=self._config.divisor, previous=self._config)
+        except files.WrongFilesError as error:
+            for line in error.lines:
                 self._loop.log.write(ERROR, line)
             self._loop.log.write(ERROR, "configuration not reloaded: the running one stays")
-            return list(error.errors)
+            return error.lines
         finally:
             realtime.notify("READY=1")
         if config.nodes != self._config.nodes:

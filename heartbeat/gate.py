@@ -28,9 +28,9 @@ This is the wording only: when the table is loaded is `heartbeat.gatekeeper`'s, 
 from __future__ import annotations
 
 import _socket
-import json
 import struct
 
+from heartbeat import jsontext
 from heartbeat.agents.neighbour import ARP_OCTETS, ELSEWHERE
 from heartbeat.agents.netlink import HEADER, attribute, attributes
 
@@ -127,7 +127,7 @@ def text(plan: Plan, loaded: Plan | None = None, held: Collection[int] = ()) -> 
     """For `nft -f`. loaded: what the table says now; then its leases go on. held: slots that have a lease; those that
     are new in the table get one that lasts until nft has ended and they can be granted. The first line is for
     `recorded`."""
-    lines = [f"# {json.dumps(_record(plan))}", f"add table netdev {TABLE}"]
+    lines = [f"# {jsontext.dumps(_record(plan))}", f"add table netdev {TABLE}"]
     if loaded is None:
         lines += [f"delete table netdev {TABLE}", f"add table netdev {TABLE}"]
     lines.append(f"add set netdev {TABLE} leases {{ typeof numgen inc mod 1; flags dynamic,timeout; size 65535; }}")
@@ -244,7 +244,7 @@ def _record(plan: Plan) -> dict[str, Any]:
 def recorded(said: str) -> Plan | None:
     """The plan of which `text` made this; None: it did not."""
     try:
-        record = json.loads(said.partition("\n")[0].removeprefix("#"))
+        record = jsontext.loads(said.partition("\n")[0].removeprefix("#"))
         groups = {
             str(key): (int(slot), tuple(bytes.fromhex(address) for address in addresses))
             for key, (slot, *addresses) in record["groups"].items()

@@ -16,10 +16,11 @@ the addresses that are there, but not which scripts were started, and adopts not
 from __future__ import annotations
 
 import errno
-import json
 import mmap
 import os
 import struct
+
+from heartbeat import jsontext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class HeldGroups:
             return
         for line in lines:
             try:
-                what, *names = json.loads(line)
+                what, *names = jsontext.loads(line)
             except (TypeError, ValueError, RecursionError):
                 continue  # cut short, by a file system that was full, or not ours
             self._said += len(names)
@@ -117,7 +118,7 @@ class HeldGroups:
 
 
 def _line(what: str, *names: str) -> bytes:
-    return json.dumps([what, *names]).encode() + b"\n"
+    return jsontext.dumps([what, *names]).encode() + b"\n"
 
 
 def _write(path: str, flag: int, content: bytes) -> None:

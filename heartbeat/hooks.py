@@ -8,10 +8,9 @@ reaches a script by its environment alone, and only what the core has let throug
 
 from __future__ import annotations
 
-from collections import deque
-
 from heartbeat.children import KILLED, Children
 from heartbeat.core.actions import ERROR, INFO, WARN
+from heartbeat.lean import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ A record costs 1 µs and no object that the collector of garbage has to look at.
 from __future__ import annotations
 
 import gc
-import json
 import struct
 import zlib
 
 from _hbfast.codec import Message
+from heartbeat import jsontext
 from heartbeat.core import actions as action_module
 from heartbeat.core.events import PingAnswer, Tick
 from heartbeat.snapshot import frame_of, freeze
@@ -60,6 +60,9 @@ END, SNAPSHOT, MESSAGE, TICK, OTHER, FRAME, REPEATED, OMITTED, AGAIN = range(9)
 # octets that the AGAIN records of one buffer may stand for: as a file, where each is written out, it must still be one
 # that is read (journalfile.py)
 AGAIN_OCTETS = 8 * 1024 * 1024
+
+# of zlib, for what is compressed here: 40 kB
+WINDOW_BITS, MEMORY_LEVEL = 12, 5
 
 # digests of no action, and of an event that was not answered yet
 NOTHING, UNANSWERED = 0, 0xFFFFFFFF
@@ -300,7 +303,9 @@ class Journal:
 
 
 def _packed(value: object) -> bytes:
-    return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 1)
+    # with the usual window, a quarter of a megabyte would be taken and given back each time
+    stream = zlib.compressobj(1, zlib.DEFLATED, WINDOW_BITS, MEMORY_LEVEL)
+    return stream.compress(jsontext.dumps(value).encode()) + stream.flush()
 
 
 class Record:
@@ -349,7 +354,7 @@ def unpacked(body: bytes, limit: int) -> Any:
         raise ValueError(f"a record is damaged: {error}") from error
     if not stream.eof:
         raise ValueError("a record is cut short, or too large")
-    return json.loads(text)
+    return jsontext.loads(text)
 
 
 def wall_of(body: bytes) -> int:

@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import os
 import select
-import signal
-import socket
 import stat
 import time
-from collections import deque
 
 from heartbeat.core.actions import CRIT, DEBUG, ERROR, INFO, SEVERITIES, WARN
+from heartbeat.lean import deque, signal, socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ One clock for all of them: nanoseconds of CLOCK_BOOTTIME, which goes on while th
 from __future__ import annotations
 
 import time
-from collections import deque
 
+from heartbeat.lean import deque
 from heartbeat.poller import Poller
 from heartbeat.schedule import Schedule
 

@@ -15,7 +15,6 @@ from heartbeat.core.actions import ERROR
 from heartbeat.core.events import PingAnswer
 from heartbeat.core.settings import MILLISECOND
 from heartbeat.media import Owned
-from heartbeat.media.icmp import Echo
 from heartbeat.poller import READ
 
 TYPE_CHECKING = False
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from heartbeat.config import Config
     from heartbeat.config.record import PingConfig
     from heartbeat.loop import Loop
+    from heartbeat.media.icmp import Echo
 
 TYPE = "NS_st"
 REOPEN_NS = 5_000_000_000
@@ -34,6 +34,8 @@ class Target(Owned):
     medium: Echo
 
     def __init__(self, config: PingConfig, auth: Authenticator) -> None:
+        from heartbeat.media.icmp import Echo  # noqa: PLC0415  only where ping nodes are configured
+
         super().__init__(Echo(config))
         self.config = config
         self.reopen_at = 0

@@ -19,11 +19,11 @@ U+0000 to U+00FF. Two snapshots of the same state are equal, once both have been
 from __future__ import annotations
 
 import sys
-from collections import deque
 from types import BuiltinMethodType, FunctionType, MethodDescriptorType, MethodType
 
 from _hbfast.codec import Decoder, Message, encode
 from _hbfast.wheel import TimerWheel
+from heartbeat.lean import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class _Freezer:
         if isinstance(thing, Message):
             return ["Message", thing.medium, frame_of(thing).decode("latin-1"), thing.strong]
         if isinstance(thing, list):
-            # of the two longest lists, the timers' keys, nearly all is plain
+            # most lists are of nothing else
             return ["list", *thing] if PLAIN.issuperset(map(type, thing)) else ["list", *self._values(thing)]
         if isinstance(thing, dict):
             return ["dict", *self._values(each for pair in thing.items() for each in pair)]

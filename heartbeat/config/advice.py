@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from heartbeat.config import load
 from heartbeat.config.dump import dump
 from heartbeat.config.problems import ConfigError, shown
-from heartbeat.config.record import BITS_PER_OCTET
-from heartbeat.config.words import ADDRESS_AGENTS, scan
+from heartbeat.config.record import ADDRESS_AGENTS, BITS_PER_OCTET
+from heartbeat.config.words import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import zlib
 
-from heartbeat.config.words import INLINE_AGENTS
 from heartbeat.core.settings import FAILBACK_LEGACY, MILLISECOND, SECOND, Group, Resource, Settings, status_octets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+ADDRESS_AGENTS = ("IPaddr", "IPaddr2", "IPv6addr")
+INLINE_AGENTS = (*ADDRESS_AGENTS, "SendArp")  # they run within the daemon, in no time to speak of
 UDP_PORT = 694  # IANA's ha-cluster
 BAUD = 19200
 MAILSERVER = "smtp://localhost:25"

@@ -13,6 +13,7 @@ from __future__ import annotations
 import _socket
 
 from heartbeat.config.problems import shown
+from heartbeat.config.record import ADDRESS_AGENTS
 from heartbeat.config.values import DIGITS
 from heartbeat.core.settings import SECOND, Resource
 
@@ -22,8 +23,6 @@ DELAY_START_S, DELAY_STOP_S, DELAY_MORE_S = 10, 30, 30
 DELAY_MAX_S = 86_400
 BRACKETED_MAX = 64  # a v6 address has 45 characters at most
 
-ADDRESS_AGENTS = ("IPaddr", "IPaddr2", "IPv6addr")
-INLINE_AGENTS = (*ADDRESS_AGENTS, "SendArp")  # they run within the daemon, in no time to speak of
 NOTIFIERS = ("MailTo",)
 
 

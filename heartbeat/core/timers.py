@@ -26,8 +26,8 @@ class Timers:
     __slots__ = ("_callbacks", "_free", "arm", "disarm", "next_due", "wheel")
 
     def __init__(self, now: int) -> None:
-        self._callbacks: list[Entry | None] = [None] * CAPACITY
-        self._free = list(range(CAPACITY - 1, -1, -1))
+        self._callbacks: list[Entry | None] = []
+        self._free: list[int] = []  # keys that were given back
         self._use(TimerWheel(CAPACITY, now))
 
     def _use(self, wheel: TimerWheel) -> None:
@@ -45,8 +45,14 @@ class Timers:
 
     def new(self, callback: Callable[..., None], *told: object) -> int:
         """A key for `callback(now, *told)`."""
-        key = self._free.pop()
-        self._callbacks[key] = callback, told
+        entry = callback, told
+        if self._free:
+            key = self._free.pop()
+            self._callbacks[key] = entry
+        else:
+            key = len(self._callbacks)
+            assert key < CAPACITY, "the wheel has no more keys"
+            self._callbacks.append(entry)
         return key
 
     def free(self, key: int) -> None:

@@ -13,11 +13,11 @@ every medium:
 from __future__ import annotations
 
 from heartbeat.media.udp import Bcast, Datagrams, Mcast, Ucast
-from heartbeat.media.udp6 import Mcast6, Ucast6
 
 __all__ = ["Datagrams", "Owned", "create"]
 
-UDP = {medium.type: medium for medium in (Ucast, Bcast, Mcast, Ucast6, Mcast6)}
+UDP = {medium.type: medium for medium in (Ucast, Bcast, Mcast)}
+UDP_6 = ("ucast6", "mcast6")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,6 +147,11 @@ def create(medium: MediumConfig, lock_dir: str = "/var/lock") -> Medium:
         return _serial(medium, lock_dir)
     if medium.type in UDP:
         return UDP[medium.type](medium)
+    if medium.type in UDP_6:
+        # as the next one, only where it is used
+        from heartbeat.media.udp6 import Mcast6, Ucast6  # noqa: PLC0415
+
+        return Mcast6(medium) if medium.type == Mcast6.type else Ucast6(medium)
     raise ValueError(f"there is no medium of type {medium.type!r}")
 
 

@@ -32,9 +32,10 @@ from _socket import (
     inet_aton,
     socket,
 )
-from collections import deque
 
+from heartbeat.lean import deque
 from heartbeat.media import sources
+from heartbeat.media.udp import BUFFER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,8 +55,6 @@ ICMP_HEADER = struct.Struct("!BBHHH")  # type, code, checksum, identifier, numbe
 IP_HEADER_LEAST = 20
 # linux/filter.h, beside what sources.py has
 LOAD_BYTE_AT, LOAD_HALF_AT, LOAD_HALF, LOAD_IP_LENGTH = 0x50, 0x48, 0x28, 0xB1
-
-_buffer = memoryview(bytearray(65_536))
 
 
 class Echo:
@@ -144,12 +143,12 @@ class Echo:
             if self._socket is None:
                 break
             try:
-                size, sender = self._socket.recvfrom_into(_buffer)
+                size, sender = self._socket.recvfrom_into(BUFFER)
             except BlockingIOError:
                 break
             except OSError:
                 continue  # about something sent earlier, and now reported
-            frame = self._answer(bytes(_buffer[:size]), sender[0])
+            frame = self._answer(bytes(BUFFER[:size]), sender[0])
             if frame is None:
                 self.discarded += 1
             else:

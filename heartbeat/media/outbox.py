@@ -7,9 +7,8 @@ is asked for again, while the newest is the one that counts.
 
 from __future__ import annotations
 
-from collections import deque
-
 from heartbeat.core.actions import STATUS, URGENT
+from heartbeat.lean import deque
 
 # Per class. 64 frames of 200 octets are 6.7 seconds of a line at 19200 baud: whatever waits longer has been asked for
 # again. The octets are those of the largest message that the protocol knows (protocol/wire.md §3.3).

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import mmap
 import struct
 
 # not `socket`: its enums and selectors cost 1.5 MB
@@ -72,7 +73,8 @@ TRANSIENT = frozenset({
 })  # fmt: skip
 
 # A datagram holds at most 65,507 octets, one of IPv6 65,527. All media share the buffer: each copies out what came.
-_buffer = memoryview(bytearray(65_536))
+# Of its pages only those are there that something was written to.
+BUFFER = memoryview(mmap.mmap(-1, 65_536, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
 
 class Datagrams:
@@ -171,9 +173,9 @@ class Datagrams:
         for _ in range(RECEIVE_DATAGRAMS):
             try:
                 if senders is None:
-                    size = receiver.recv_into(_buffer)
+                    size = receiver.recv_into(BUFFER)
                 else:
-                    size, (sender, *_) = receiver.recvfrom_into(_buffer)
+                    size, (sender, *_) = receiver.recvfrom_into(BUFFER)
             except BlockingIOError:
                 break
             except OSError as error:
@@ -181,7 +183,7 @@ class Datagrams:
                     raise self._died(error) from error
                 continue  # about something sent earlier, and now reported
             if size:
-                frames.append(bytes(_buffer[:size]))
+                frames.append(bytes(BUFFER[:size]))
                 if senders is not None:
                     senders.append(sender)
         self._senders = senders or []

@@ -193,7 +193,8 @@ def _ours(pid: int) -> bool:
     """Started by a daemon or one itself: no program of the world's."""
     with contextlib.suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        return b"heartbeat.cli" in words or any(word.endswith((b"persist.py", b"journalfile.py")) for word in words)
+        programs = b"launch.py", b"persist.py", b"journalfile.py"
+        return b"heartbeat.cli" in words or any(word.endswith(programs) for word in words)
     return False
 
 

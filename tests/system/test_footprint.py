@@ -41,6 +41,6 @@ def test_the_running_daemon_has_loaded_what_is_listed_and_nothing_else(pair: Pai
     assert pair.julius.stop_daemon() == 0
     found = loaded(pair.julius)
     assert {"heartbeat.daemon", "heartbeat.report", "heartbeat.media.line", "heartbeat.agents.address"} <= found
-    allowed = lists.FREE | set(lists.BOUGHT) | lists.OURS | lists.WITH_PYSERIAL
+    allowed = lists.FREE | lists.OURS | lists.WITH_PYSERIAL
     assert lists.tops(found) - allowed == set()
     lists.nothing_of_other_commands(found)

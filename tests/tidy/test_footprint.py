@@ -11,28 +11,27 @@ from tidy.sources import ROOT
 
 # Compiled into the interpreter, or a few kilobytes each.
 FREE = {
-    "__future__", "_collections", "_functools", "_heapq", "_json", "_operator", "_posixsubprocess", "_socket", "_sre",
-    "_stat", "_struct", "_collections_abc", "array", "binascii", "collections", "copyreg", "errno", "fcntl",
-    "functools", "gc", "genericpath", "grp", "heapq", "itertools", "keyword", "math", "mmap", "operator", "os",
-    "posixpath", "pwd", "reprlib", "select", "stat", "struct", "termios", "types", "zlib",
+    "__future__", "_collections", "_collections_abc", "_heapq", "_json", "_posixsubprocess", "_sha2", "_sha256",
+    "_signal", "_socket", "_stat", "_struct", "array", "errno", "fcntl", "gc", "genericpath", "itertools", "mmap", "os",
+    "posixpath", "pwd", "select", "stat", "struct", "termios", "types", "zlib",
 }  # fmt: skip
-BOUGHT = {
-    "json": "the control socket speaks it, as the commands and the operator's programs do",
-    "re": "json's decoder needs it",
-    "enum": "re, socket and signal need it",
-    "socket": "the control socket and the log's; the media and the addresses do with _socket",
-    "selectors": "socket needs it",
-    "signal": "the daemon's signals by name",
-}
-# pyserial brings it, where it is installed
-WITH_PYSERIAL = {"serial", "importlib", "warnings"}
+# pyserial brings it, where it is installed: 2 MB
+WITH_PYSERIAL = {
+    "serial", "_functools", "_operator", "_sre", "abc", "collections", "contextlib", "copyreg", "enum", "functools",
+    "importlib", "io", "keyword", "operator", "re", "reprlib", "warnings",
+}  # fmt: skip
 OURS = {"heartbeat", "_hbfast", "_cffi_backend", "cython_runtime"}
 
 # Everything on the daemon's way from its start through years, but the system calls.
 DAEMON = """
-import heartbeat.cli
-from heartbeat import agents, config, daemon, media
+sys.modules["serial"] = None  # so serial lines are driven through termios
+from heartbeat import launch
+launch.load_compiled()
+from heartbeat import config, files
 loaded = config.load({seed!r}, node="julius", machine=False)
+files.let_go()
+del config
+from heartbeat import agents, daemon, media
 for each in loaded.media:
     media.create(each, "/nonexistent")
 for group in loaded.groups:
@@ -78,12 +77,11 @@ def daemon(tmp_path_factory) -> set[str]:
 def test_the_daemon_loads_what_is_listed_and_nothing_else(daemon):
     assert {"heartbeat.daemon", "heartbeat.media.line", "heartbeat.agents.address"} <= daemon
     unasked = tops(modules_of(""))
-    assert tops(daemon) - unasked - FREE - set(BOUGHT) - OURS - WITH_PYSERIAL == set()
+    assert tops(daemon) - unasked - FREE - OURS - {"serial"} == set()
 
 
-def test_nothing_on_the_lists_is_left_over(daemon):
-    """A reason that no longer holds must go."""
-    assert set(BOUGHT) - tops(daemon) == set()
+def test_the_readers_of_the_files_are_let_go(daemon):
+    assert {name for name in daemon if name.startswith("heartbeat.config")} == {"heartbeat.config.record"}
 
 
 def nothing_of_other_commands(daemon: set[str]) -> None:

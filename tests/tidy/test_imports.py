@@ -14,6 +14,8 @@ TOOLS = {
     "heartbeat.held",
     "heartbeat.pace",
     "heartbeat.pcap",
+    "heartbeat.jsontext",
+    "heartbeat.lean",
 }
 # the core's interface, with which everybody else speaks to it
 INTERFACE = {"heartbeat.core.actions", "heartbeat.core.events", "heartbeat.core.settings"}
@@ -25,7 +27,7 @@ ALLOWED = {
     "heartbeat.core": {"_hbfast"},
     "heartbeat.agents": {"heartbeat._kernel"},
     "heartbeat.config": INTERFACE,
-    "heartbeat.media": INTERFACE,
+    "heartbeat.media": INTERFACE | {"heartbeat.lean"},
     "heartbeat.control": INTERFACE | TOOLS,
     "heartbeat.children": INTERFACE | TOOLS,
     "heartbeat.persist": INTERFACE | TOOLS,
@@ -39,7 +41,7 @@ ALLOWED = {
     "heartbeat.loop": TOOLS,
     "heartbeat.wire": INTERFACE | TOOLS | {"_hbfast", "heartbeat.media"},
     "heartbeat.pings": INTERFACE | TOOLS | {"_hbfast", "heartbeat.media"},
-    "heartbeat.gate": {"heartbeat.agents"},
+    "heartbeat.gate": {"heartbeat.agents", "heartbeat.jsontext"},
     "heartbeat.gatekeeper": INTERFACE | TOOLS | {"heartbeat.gate"},
     "heartbeat.lease": INTERFACE | TOOLS | {"heartbeat.gate", "heartbeat.gatekeeper"},
     "heartbeat.addresses": INTERFACE | TOOLS | {"heartbeat.agents"},
@@ -50,12 +52,14 @@ ALLOWED = {
     },
     "heartbeat.respawn": INTERFACE | TOOLS | {"heartbeat.children", "heartbeat.executor"},
     "heartbeat.daemon": INTERFACE | TOOLS | {
-        "heartbeat.config", "heartbeat.control", "heartbeat.core.cluster", "heartbeat.executor", "heartbeat.log",
+        "heartbeat.control", "heartbeat.core.cluster", "heartbeat.executor", "heartbeat.files", "heartbeat.log",
         "heartbeat.loop", "heartbeat.media", "heartbeat.persist", "heartbeat.privileges", "heartbeat.realtime",
         "heartbeat.recorder", "heartbeat.report", "heartbeat.respawn", "heartbeat.wire",
     },
-    "heartbeat.snapshot": {"_hbfast", "heartbeat.core"},
-    "heartbeat.journal": {"_hbfast", "heartbeat.core", "heartbeat.snapshot"},
+    "heartbeat.files": {"heartbeat.config", "heartbeat.paths"},
+    "heartbeat.launch": TOOLS | {"_hbfast", "heartbeat.daemon", "heartbeat.files", "heartbeat.privileges"},
+    "heartbeat.snapshot": {"_hbfast", "heartbeat.core", "heartbeat.lean"},
+    "heartbeat.journal": {"_hbfast", "heartbeat.core", "heartbeat.jsontext", "heartbeat.snapshot"},
     "heartbeat.journalfile": {"_hbfast", "heartbeat.journal", "heartbeat.snapshot"},
     "heartbeat.recorder": INTERFACE | TOOLS | {"heartbeat.children", "heartbeat.journal", "heartbeat.journalfile"},
     "heartbeat.replay": {
@@ -74,7 +78,7 @@ ALLOWED = {
     "heartbeat.cli": EVERYTHING,
     "heartbeat.kernel_build": set(),
     "heartbeat": set(),
-} | {tool: set() for tool in TOOLS}  # fmt: skip
+} | {tool: set() for tool in TOOLS} | {"heartbeat.held": {"heartbeat.jsontext"}}  # fmt: skip
 
 # of other people's packages, who may import which when it is loaded; in a function, who may load which later
 OTHERS = {"heartbeat.demo": {"pyroute2"}, "heartbeat.kernel_build": {"cffi"}, "heartbeat.media.serial": {"serial"}}

@@ -511,21 +511,25 @@ def test_a_command_loads_nothing_of_the_daemon(run_dir, line):
         result = process("-c", LOADED, *line.split())
     assert result.returncode == 0
     loaded = {name for name in result.stderr.split() if name.split(".")[0] in ("heartbeat", "_hbfast")}
-    allowed = {"cli", "paths", "control", "poller", "report", "persist"}
+    allowed = {"cli", "paths", "control", "jsontext", "lean", "poller", "report", "persist"}
     assert loaded <= {"heartbeat", *(f"heartbeat.{name}" for name in allowed)}
     assert "argparse" not in result.stderr
 
 
 def test_run_comes_to_the_daemon_with_empty_hands(tmp_path):
-    """What `run` loads on the way stays in the daemon's memory for years."""
+    """Nothing of what `run` and its launcher load on the way stays in the daemon's memory for years, and its number and
+    its descriptors are the same."""
+    program = tmp_path / "program.py"
+    program.write_text("import os, sys\nprint(os.getpid(), *sys.argv[1:])\nprint(*sys.modules)\n")
     code = (
-        "import sys, types\ndaemon = types.ModuleType('heartbeat.daemon')\n"
-        "before = set(sys.modules)\n"
-        "def run(paths, *, time_divisor):\n"
-        "    print(*sorted(set(sys.modules) - before))\n    return 0\n"
-        "daemon.run = run\nimport heartbeat\nheartbeat.daemon = sys.modules['heartbeat.daemon'] = daemon\n"
-        "from heartbeat import cli\nsys.exit(cli.main(['run']))\n"
+        f"import os, re, sys\nfrom heartbeat import cli, launch\nlaunch.PROGRAM = ({str(program)!r},)\n"
+        "print(os.getpid(), flush=True)\n"
+        f"sys.exit(cli.main(['run', '--time-divisor', '7', '--run-dir', {str(tmp_path)!r}]))\n"
     )
     result = process("-c", code)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.split() == ["heartbeat", "heartbeat.cli", "heartbeat.daemon", "heartbeat.paths"]
+    before, words, modules = result.stdout.splitlines()
+    pid, _config, run_dir, _state, _lock, divisor, _group, *_paths = words.split()
+    assert (pid, run_dir, divisor) == (before, str(tmp_path), "7")
+    assert {"os", "sys"} <= set(modules.split())
+    assert not {name for name in modules.split() if name.partition(".")[0] in ("heartbeat", "re", "site")}

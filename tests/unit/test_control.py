@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import grp
 import json
 import os
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 import tiny_daemon
 
-from heartbeat import control
+from heartbeat import control, launch
 from heartbeat.control import CLIENTS, LINE_OCTETS, Control, NotRunning, ask
 from heartbeat.poller import Poller
 
@@ -29,11 +30,11 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
 class Server:
     """A Control and its loop in this thread. handle: what to do with a request; keeps them all."""
 
-    def __init__(self, run_dir: str) -> None:
+    def __init__(self, run_dir: str, gid: int = -1) -> None:
         self.path = f"{run_dir}/control"
         self.poller = Poller()
         self.requests: list[tuple[int, dict[str, Any]]] = []
-        self.control = Control(self.poller, self.path, self.handle)
+        self.control = Control(self.poller, self.path, self.handle, gid)
         self.answer: dict[str, Any] | None = {"ok": True}
 
     def handle(self, number: int, request: dict[str, Any]) -> None:
@@ -302,7 +303,7 @@ def test_the_mode_is_never_wider_than_0660(run_dir, monkeypatch):
     """Not even between bind and chmod: there is none."""
     seen = []
 
-    class Watching(socket.socket):
+    class Watching(_socket.socket):
         def bind(self, address):
             super().bind(address)
             seen.append(stat.S_IMODE(os.stat(address).st_mode))
@@ -372,9 +373,8 @@ def ask_as(path: str, request: str, *, user: int, group: int, groups: tuple[int,
     ],
     ids=["root", "the group", "the group among others", "another group", "nobody"],
 )
-def test_root_may_all_the_group_may_look(run_dir, monkeypatch, user, group, groups, may_look, may_change):
-    monkeypatch.setattr(control, "group_id", lambda: 4242)
-    with serving(run_dir) as path:
+def test_root_may_all_the_group_may_look(run_dir, user, group, groups, may_look, may_change):
+    with serving(run_dir, 4242) as path:
         for name in ("status", "parameters"):
             answer = ask_as(path, json.dumps({"request": name}), user=user, group=group, groups=groups)
             assert answer["ok"] is may_look, answer
@@ -386,33 +386,31 @@ def test_root_may_all_the_group_may_look(run_dir, monkeypatch, user, group, grou
 
 
 @root_only
-def test_the_group_gets_the_socket_and_a_directory_that_is_ours(run_dir, monkeypatch):
-    monkeypatch.setattr(control, "group_id", lambda: 4242)
+def test_the_group_gets_the_socket_and_a_directory_that_is_ours(run_dir):
     os.chmod(run_dir, 0o750)
-    server = Server(run_dir)
+    server = Server(run_dir, 4242)
     assert os.stat(server.path).st_gid == 4242
     assert os.stat(run_dir).st_gid == 4242
     server.control.close()
 
 
 @root_only
-def test_a_directory_of_another_kind_is_left_alone(run_dir, monkeypatch):
-    monkeypatch.setattr(control, "group_id", lambda: 4242)
-    server = Server(run_dir)  # 0755: not one that we made
+def test_a_directory_of_another_kind_is_left_alone(run_dir):
+    server = Server(run_dir, 4242)  # 0755: not one that we made
     assert os.stat(run_dir).st_gid == 0
     server.control.close()
 
 
 def test_the_group_is_haclient_where_there_is_one():
     expected = {group.gr_name: group.gr_gid for group in grp.getgrall()}.get("haclient", -1)
-    assert control.group_id() == expected
+    assert launch.group_id() == expected
 
 
 class serving:  # noqa: N801
     """A Server that turns in a thread of its own; the path."""
 
-    def __init__(self, run_dir: str) -> None:
-        self._server = Server(run_dir)
+    def __init__(self, run_dir: str, gid: int = -1) -> None:
+        self._server = Server(run_dir, gid)
         self._thread = threading.Thread(target=self._turn)
         self._going = True
 

@@ -101,7 +101,7 @@ def main(run_dir: str, how: str = "") -> None:
             with open(f"{run_dir}/answers.json") as file:
                 control.reply(number, json.load(file)[request["request"]])
 
-    control = Control(poller, f"{run_dir}/control", answer)
+    control = Control(poller, f"{run_dir}/control", answer, -1)
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writer)
     signal.signal(signal.SIGTERM, signal.SIG_IGN if how == "deaf" else lambda number, frame: stopped.append(True))

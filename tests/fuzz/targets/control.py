@@ -150,7 +150,7 @@ def run(octets: bytes) -> None:
     if os.path.lexists(path):
         os.unlink(path)
     rights: list[bool] = []
-    control = server._control = Control(poller, path, server._ask)
+    control = server._control = Control(poller, path, server._ask, -1)
     control._rights = lambda connection: (True, rights.pop())  # type: ignore[method-assign]
     clients: dict[int, Client] = {}
     left: list[Client] = []

@@ -1,0 +1,19 @@
+"""Parts of the standard library as they are compiled into the interpreter: `deque`, `signal`, `socket`.
+
+The modules of these names wrap them in Python for 1 MB, `enum` and `selectors` among it, which the daemon would keep
+for years. Constants are plain numbers here, and a socket is no context manager.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket as socket
+    import signal
+    from collections import deque
+else:
+    import _signal as signal
+    import _socket as socket
+    from _collections import deque
+
+__all__ = ["deque", "signal", "socket"]
