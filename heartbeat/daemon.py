@@ -204,18 +204,22 @@ class _Daemon:
         self._wire.look()
         while self._loop.inbox:
             self._tell(*self._loop.inbox.popleft())
-        part_ns = max(self._config.keepalive_ms * MILLISECOND // self._config.divisor // PARTS, MILLISECOND)
-        end = self._loop.now() + part_ns
-        while self._loop.queue and self._loop.now() < end:
-            self._tell(*self._loop.queue.popleft())
+        if self._loop.queue:
+            end = self._loop.now() + self._part_ns()
+            while self._loop.queue and self._loop.now() < end:
+                self._tell(*self._loop.queue.popleft())
         now = self._loop.now()
         due = self._cluster.deadline()
         if due is not None and due <= now:
             self._lateness.add(now - due)
             self._tell(Tick(int(time.time())), now)
-        self._executor.work(now + ADDRESSES_PARTS * part_ns)
+        if self._executor.waiting:
+            self._executor.work(now + ADDRESSES_PARTS * self._part_ns())
         self._loop.schedule.run(now)
         self._wire.flush(now)
+
+    def _part_ns(self) -> int:
+        return max(self._config.keepalive_ms * MILLISECOND // self._config.divisor // PARTS, MILLISECOND)
 
     def _tell(self, event: Any, instant: int) -> None:
         for action in self._journal.tell(event, instant):
@@ -226,8 +230,10 @@ class _Daemon:
         if self._loop.queue or self._executor.addresses.waiting:
             self._loop.poller.wait(0)
             return
-        dues = (self._cluster.deadline(), self._loop.schedule.next_due(), self._wire.deadline(), watchdog)
-        due = min((instant for instant in dues if instant is not None), default=None)
+        due = self._cluster.deadline()
+        for other in (self._loop.schedule.next_due(), self._wire.deadline(), watchdog):
+            if other is not None and (due is None or other < due):
+                due = other
         if self._timer is not None:
             if due != self._set_for:
                 self._timer.set(due)

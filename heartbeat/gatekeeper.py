@@ -60,6 +60,8 @@ class Gatekeeper:
         self._loads: list[int] = []  # the instants of the latest
         self._started = False
         self._former: dict[str, tuple[bytes, ...]] = {}
+        self._said: object = None  # by the last `mark`
+        self._frames: list[bytes] = []
 
     def _open(self) -> gate.Kernel | None:
         try:
@@ -102,6 +104,7 @@ class Gatekeeper:
             self._token, {key: (slots[key], addresses) for key, addresses in groups.items()}, interfaces,
             lease_ms=lease_ms, grant_ms=grant_ms, cut_ms=cut_ms,
         )  # fmt: skip
+        self._said = None
         if self._started:
             self._soon(SETTLE_NS)
 
@@ -238,7 +241,12 @@ class Gatekeeper:
 
     def mark(self, keys: Iterable[str], what: int) -> None:
         """gate.RENEW, GRANT or CUT for the leases of these groups; a group without one is passed over."""
-        self._send(dict.fromkeys(self._slots(keys), what))
+        # most often it is what the last one said: a renewal with each sign of life
+        said = tuple(keys), what, self.loaded, self._wanted
+        if said != self._said:
+            self._said = said
+            self._frames = self._frames_of(dict.fromkeys(self._slots(said[0]), what))
+        self._send_frames(self._frames)
 
     def end(self, keys: Iterable[str], keeping: Iterable[str]) -> None:
         """End the leases of `keys`, but for what these share with `keeping`."""
@@ -249,10 +257,16 @@ class Gatekeeper:
             self._send(dict.fromkeys({*self.loaded.slots.values()} - self._slots(keeping), gate.REVOKE))
 
     def _send(self, wanted: Mapping[int, int]) -> None:
-        if self._kernel is None or self.loaded is None or not wanted:
+        self._send_frames(self._frames_of(wanted))
+
+    def _frames_of(self, wanted: Mapping[int, int]) -> list[bytes]:
+        return gate.frames(self.loaded.token, wanted) if self.loaded is not None else []
+
+    def _send_frames(self, frames: Sequence[bytes]) -> None:
+        if self._kernel is None:
             return
         try:
-            for frame in gate.frames(self.loaded.token, wanted):
+            for frame in frames:
                 self._kernel.send(frame)
         except OSError as error:
             text = f"leases: nothing can be sent on lo ({error.strerror}): the addresses fall silent"

@@ -80,7 +80,9 @@ _LETTERS = {
 
 def letters(actions: Sequence[Action]) -> str:
     """One for each action, in order, of as many as are kept."""
-    return "".join(_LETTERS.get(type(action), "?") for action in actions[:LETTERS_LIMIT])
+    if len(actions) == 1:  # as a heartbeat's
+        return _LETTERS.get(type(actions[0]), "?")
+    return "".join([_LETTERS.get(type(action), "?") for action in actions[:LETTERS_LIMIT]])
 
 
 def digest(actions: Sequence[Action]) -> int:

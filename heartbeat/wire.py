@@ -365,9 +365,13 @@ class Wire:
 
     def deadline(self) -> int | None:
         """When the next medium wants `flush`, or `look`."""
-        due = [at for line in self.lines.values() if line.state == "up" and (at := line.medium.deadline()) is not None]
-        due += self._resting.values()
-        return min(due) if due else None
+        due = min(self._resting.values()) if self._resting else None
+        for line in self.lines.values():
+            if line.state == "up":
+                other = line.medium.deadline()
+                if other is not None and (due is None or other < due):
+                    due = other
+        return due
 
     def flush(self, now: int) -> None:
         """After the core was told what has come."""
