@@ -1,4 +1,4 @@
-"""From `heartbeat run` to the daemon: python -I -S launch.py DIRECTORY... DIVISOR GROUP [PATH]...
+"""From `heartbeat run` to the daemon: python -I -S launch.py run DIRECTORY... DIVISOR GROUP [PATH]...
 
 The command's interpreter has loaded whatever launchers, the environment's `.pth` files and the machine's `site` want,
 which the daemon would keep for years. So the process begins anew: the same number, descriptors, priority and blocked
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # the original's group of API clients (protocol/config.md §1)
 GROUP = "haclient"
 OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PROGRAM: tuple[str, ...] = (os.path.join(OWN, "heartbeat/launch.py"),)
+PROGRAM: tuple[str, ...] = (os.path.join(OWN, "heartbeat/launch.py"), "run")
 
 
 def begin_anew(paths: Paths, divisor: int) -> int:
@@ -99,4 +99,4 @@ def _begin(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[2:]))

@@ -82,7 +82,8 @@ class Victims(Pair):
 
     def kill(self, node) -> int:
         """kill -9 of the daemon and of all that it has started. Answers the instant."""
-        pids = [pid for pid, line in node.processes().items() if any("heartbeat.cli" in word for word in line)]
+        ours = ("heartbeat.cli", "launch.py")
+        pids = [pid for pid, line in node.processes().items() if any(word.endswith(ours) for word in line)]
         assert pids
         at_ns = now_ns()
         for pid in pids:
