@@ -9,10 +9,10 @@ batch by batch, while its addresses are held.
 from __future__ import annotations
 
 import time
-from collections import deque
 
 from heartbeat import agents
 from heartbeat.core.actions import ERROR, STOP, WARN
+from heartbeat.lean import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -213,7 +213,7 @@ class _Daemon:
         if due is not None and due <= now:
             self._lateness.add(now - due)
             self._tell(Tick(int(time.time())), now)
-        if self._executor.waiting:
+        if self._executor.addresses.waiting:
             self._executor.work(now + ADDRESSES_PARTS * self._part_ns())
         self._loop.schedule.run(now)
         self._wire.flush(now)

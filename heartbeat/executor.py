@@ -39,7 +39,6 @@ from heartbeat.core.actions import (
 from heartbeat.core.events import AgentExited
 from heartbeat.held import HeldGroups, LastSign
 from heartbeat.hooks import Hooks
-from heartbeat.lean import deque
 from heartbeat.lease import Lease
 from heartbeat.peers import GenerationMemory, PeerMemory
 from heartbeat.pings import Pings

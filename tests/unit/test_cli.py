@@ -189,7 +189,7 @@ def others(monkeypatch):
         monkeypatch.setitem(sys.modules, f"heartbeat.{name}", module)
         monkeypatch.setattr(f"heartbeat.{name}", module, raising=False)
 
-    def daemon(paths, *, time_divisor):
+    def daemon(paths, time_divisor):
         calls.append(("run", paths.config_dir, time_divisor))
         return 6
 
@@ -202,7 +202,7 @@ def others(monkeypatch):
         calls.append(("demo", json, seed_times))
         return 0
 
-    put("daemon", run=daemon)
+    put("launch", begin_anew=daemon)
     put("decode", main=decode)
     put("demo", main=demo)
     return calls

@@ -144,7 +144,7 @@ def test_a_client_that_has_said_all_still_gets_its_answer(server):
     server.turns()
     server.control.reply(server.requests[0][0], {"ok": True})
     server.turns()
-    assert received(client) == b'{"ok": true}\n<end>'
+    assert received(client) == b'{"ok":true}\n<end>'
 
 
 def test_each_client_gets_its_own_answer(server):
@@ -192,7 +192,7 @@ def test_a_line_without_end_is_cut_off(server):
     client = server.connect()
     answer = server.ask(client, b"x" * (LINE_OCTETS - 1))
     assert answer == b""
-    assert b'"ok": false' in (answer := server.ask(client, b"xx"))
+    assert b'"ok":false' in (answer := server.ask(client, b"xx"))
     assert answer.endswith(b"<end>")
 
 
@@ -249,7 +249,7 @@ def test_who_waits_for_an_answer_is_not_sent_away_for_one_who_is_silent(server):
     server.ask(waiting, b'{"request": "standby"}\n')
     silent = [server.connect() for _ in range(CLIENTS)]
     server.control.reply(server.requests[0][0], {"ok": True})
-    assert received(waiting) == b'{"ok": true}\n'
+    assert received(waiting) == b'{"ok":true}\n'
     assert received(silent[0]) == b"<end>"
 
 
