@@ -60,6 +60,8 @@ def loads(text: str | bytes | bytearray) -> Any:
         value, end = _scan(text, start)
     except StopIteration as stop:
         raise ValueError(f"no JSON: a value is expected at character {stop.value}") from None
+    except SystemError:  # it has no word for what is wrong where `json` was never loaded
+        raise ValueError("no JSON") from None
     if text[end:].strip(_BLANKS):
         raise ValueError(f"no JSON: something follows at character {end}")
     return value

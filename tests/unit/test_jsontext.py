@@ -1,6 +1,8 @@
 """JSON as the daemon reads and writes it, against the standard library's."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -33,6 +35,25 @@ def test_what_is_no_json_is_a_value_error(text):
         jsontext.loads(text)
     with pytest.raises(ValueError):
         jsontext.loads(text.encode())
+
+
+def test_what_is_no_json_is_a_value_error_where_nobody_has_loaded_json():
+    """As in the daemon; the interpreter's parts find no error to raise then."""
+    program = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from heartbeat import jsontext
+assert "json" not in sys.modules
+for text in sys.argv[2:]:
+    try:
+        jsontext.loads(text)
+    except ValueError:
+        continue
+    raise AssertionError(text)
+"""
+    texts = [text for text in TEXTS if "\0" not in text]
+    root = jsontext.__file__.rpartition("/heartbeat/")[0]
+    subprocess.run([sys.executable, "-I", "-S", "-X", "utf8", "-c", program, root, *texts], check=True, timeout=60)
 
 
 def test_what_is_nested_without_end_is_a_recursion_error():

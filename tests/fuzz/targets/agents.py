@@ -59,6 +59,9 @@ class Kernel:
     def __init__(self) -> None:
         self.requests: list[tuple[int, bytes]] = []
 
+    def ignore(self, other: object) -> None:
+        pass
+
     def events(self) -> list[tuple[int, bytes]]:
         return []
 
