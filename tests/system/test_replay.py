@@ -16,6 +16,7 @@ from system.play import (
     KEY,
     LAN,
     PATIENCE_S,
+    WAN,
     logged,
     pair,  # noqa: F401
     play,  # noqa: F401
@@ -26,13 +27,21 @@ from system.play import (
 from heartbeat import cli, journalfile
 
 # a core that has a bug: it dies when the other node does
+# what `run` begins anew as
 BROKEN = """
 import sys
+sys.path += [*sys.argv[7:]]
 from heartbeat.core.membership import Membership
 def death(self, peer, **options):
     raise AssertionError("planted")
 Membership.death = death
-from heartbeat import cli
+from heartbeat import launch
+sys.exit(launch.main(sys.argv[1:]))
+"""
+BEGIN = """
+import sys
+from heartbeat import cli, launch
+launch.PROGRAM = "-c", f"import sys; sys.path.append({launch.OWN!r})" + sys.argv.pop()
 sys.exit(cli.main())
 """
 
@@ -78,7 +87,7 @@ def test_a_take_over_is_written_out_and_can_be_replayed(settled):
     assert (code, summary[-16:]) == (0, "all as recorded\n")
     actions = decided(lines)
     dead = actions.index("note WARN: node julius is dead")
-    assert next(each for each in actions[dead:] if each.startswith("run")) == f"run 1 start IPaddr::{LAN}"
+    assert next(each for each in actions[dead:] if each.startswith("run")) == f"run 1 start IPaddr::{LAN} IPaddr::{WAN}"
     assert any(action.startswith("send status") for action in actions[:dead]), "and what came before"
     assert journals(caesar, "crash") == []
 
@@ -101,7 +110,7 @@ def test_a_killed_daemon_leaves_what_it_was_told(settled):
 def test_a_core_that_fails_leaves_the_event_that_it_failed_in(pair):
     pair.boot(pair.julius)
     pair.world.power_on(pair.caesar)
-    argv = [sys.executable, "-c", BROKEN, "run", "--time-divisor", str(pair.world.divisor)]
+    argv = [sys.executable, "-c", BEGIN, "run", "--time-divisor", str(pair.world.divisor), BROKEN]
     with pair.caesar.log_path.open("a") as log:
         pair.caesar.daemon = pair.caesar.popen(argv, stdout=log, stderr=log)
     pair.settled(holder=pair.julius)
