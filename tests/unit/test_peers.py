@@ -143,11 +143,15 @@ class Kept:
         self.memory = PeerMemory(directory, self.loop)
         self.closed = False
         self.writers: list[list[str]] = []
+        self.stops: int | None = None  # the next writer, before it has done anything: 0, and then its number
         spawn = self.memory._children.spawn
 
         def counted(key, name, argv, environment, **options):
             self.writers.append(list(argv))
             spawn(key, name, argv, environment, **options)
+            if self.stops == 0:
+                self.stops = self.memory._children._running[key].pid
+                os.kill(self.stops, signal.SIGSTOP)
 
         monkeypatch.setattr(self.memory._children, "spawn", counted)
 
@@ -275,10 +279,9 @@ def test_a_writer_that_cannot_be_started_is_a_write_that_failed(kept, monkeypatc
 
 def stopped_writer(kept):
     """A writer that hangs, as on a disk that does not answer: its process."""
-    kept.turns(lambda: kept.memory._writing)
-    pid = next(iter(kept.memory._children._running.values())).pid
-    os.kill(pid, signal.SIGSTOP)
-    return pid
+    kept.stops = 0
+    kept.turns(lambda: kept.stops)
+    return kept.stops
 
 
 def test_a_disk_that_hangs_holds_up_nothing_and_is_said(kept, directory, monkeypatch):
