@@ -382,9 +382,8 @@ class Executor:
 
     def work(self, until: int) -> None:
         """What waits of the addresses, until then."""
-        if self.addresses.waiting:
-            self.addresses.work(until)
-            self._look_where_disturbed()
+        self.addresses.work(until)
+        self._look_where_disturbed()
 
     # --- what somebody else does to the addresses
 
