@@ -1,5 +1,5 @@
-"""The compiled part: bytes and numbers, no policy. Its rules: it imports nothing of ours, knows no clock and no file,
-and raises on nothing that came from outside.
+"""The compiled part: bytes and numbers, no policy. Its rules: it imports nothing of ours, knows no clock and no file
+(but for the watch, which is lent descriptors), and raises on nothing that came from outside.
 
 Built for the stable ABI, Cython's start-up code imports `inspect` for seven constants, which costs a small daemon
 2.3 MB and 13 ms. A stand-in holds them while the three modules load.

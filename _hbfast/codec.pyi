@@ -1,6 +1,7 @@
 """Messages and their octets (protocol/wire.md §1 to §5)."""
 
 from collections.abc import Iterable
+from mmap import mmap
 from typing import ClassVar, Literal
 
 from _hbfast.auth import Authenticator
@@ -194,6 +195,10 @@ class Beat:
     length_ns: int
     """From a status to that."""
 
+    @property
+    def follows(self) -> bool:
+        """There is a status to repeat."""
+
     def follow(self, status: Message, sequence: int, now: int, next_ns: int, keepalive_ns: int) -> None:
         """What is said from now on. sequence: the newest number that was sent; next_ns: what the timer is armed for."""
 
@@ -203,7 +208,7 @@ class Beat:
     def again(self, now: int, ts: int) -> Message | None:
         """The status under its next number, with this `ts`, at least 1; the timer is armed again. None, and nothing has
         happened: there is none to repeat, another timer is due, or this one is not or was more than a keepalive ago,
-        nobody has taken the last 64, or `now` is after `ends` or before what was `now` last."""
+        nobody has taken the last 256, or `now` is after `ends` or before what was `now` last."""
 
     def taken(self) -> list[Message]:
         """What was said since this was asked last, in order."""
@@ -219,6 +224,102 @@ class Beat:
     @property
     def next_ns(self) -> int:
         """What the timer is armed for."""
+
+class End:
+    """One medium's, as `Watch` uses it. Instants and lengths of time in nanoseconds."""
+
+    repeated: int
+    """The number of the status that it has brought last."""
+    place: int
+    """Where in the journal the record of that status is."""
+    heard_ns: int
+    """When it has brought a new one; less than 0: never."""
+    patience_ns: int
+    """How long after that somebody has to look at it; 0: nobody has."""
+    check_ns: int
+    """When to see whether its interface is still the one of `index`."""
+    lengths: list[int]
+    """Of a line: those of its last frames, as `heartbeat.pace` has it. So are `held` and `longest_ns`."""
+    held: bytes
+    longest_ns: int
+    look_ns: int
+    """When a line that rests is to be read; 2**63 - 1: it is listened to."""
+    octet_ns: int
+    """Of a line, as `heartbeat.media.line` has them, so as the rest: when there is something to do for what is written,
+    when it will have left, when the frame begun moved last, how many octets of it the port has taken, and the others.
+    """
+    wake_ns: int
+    clear_ns: int
+    moved_ns: int
+    unsent: int
+    rest: bytes
+
+    def __init__(
+        self, decoder: Decoder, reader: int, writer: int, *, netstring: bool, target: bytes = b"",
+        interface: bytes = b"", index: int = 0,
+    ) -> None:  # fmt: skip
+        """decoder: of its medium. reader, writer: descriptors that do not block. target: a struct sockaddr, where it
+        sends datagrams. interface: its name, without one there is always something to check."""
+
+    @property
+    def medium(self) -> str: ...
+
+class Watch:
+    """What a daemon does in a steady time: hears `repetition`, says `own`, keeps the leases and notes both in the
+    journal. What it is lent, and how that is meant: `heartbeat.watch` and the `lend` of each part."""
+
+    ends: list[End]
+    until: int
+    set_for: int
+    """What the timer is set for; less than 0: it is to be set."""
+    auth: Authenticator
+    inner_auth: bool
+    holds: bool
+    """There are leases, and to each status taken by a medium belong the frames of `renewals`, sent with `gate`."""
+    signed_ns: int
+    patience_ns: int
+    lease_ns: int
+    guard_ns: int
+    slack_ns: int
+    gate: int
+    renewals: list[bytes]
+    sign: bytearray | mmap | None
+    """Where, from the octet `sign_at` on, the instant of the last sign of life is kept."""
+    sign_at: int
+    journal: memoryview | None
+    at: int
+    half: int
+
+    def __init__(self, own: Beat, repetition: Repetition, epoll: int, timer: int) -> None:
+        """epoll: a set that has the ends' readers and the timer, an absolute one of CLOCK_BOOTTIME."""
+
+    def keep(self) -> list[tuple[int, int]]:
+        """Until something else is to be done than this, or a signal comes. The descriptors that are ready, and for
+        what; perhaps none."""
+
+    @property
+    def left(self) -> tuple[End, bytes, int] | None:
+        """What an end has read at this instant, and is no repetition, or belongs to `held`."""
+
+    @property
+    def useless(self) -> End | None:
+        """It brings again what it has brought."""
+
+    @property
+    def failed(self) -> list[tuple[End, int]]:
+        """Those that refused a status, and why."""
+
+    @property
+    def late(self) -> list[int]:
+        """How late each status was."""
+
+    @property
+    def lapsed(self) -> bool:
+        """The leases were renewed too late, or not."""
+
+    @property
+    def refused(self) -> bool:
+        """A renewal could not be sent."""
 
 def encode(
     message: Message,

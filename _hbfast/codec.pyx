@@ -947,3 +947,6 @@ def encode(Message message not None, Authenticator auth, str format not None, *,
     if len(octets) > MESSAGE_LIMIT:
         raise ValueError(f"a message of {len(octets)} octets; {MESSAGE_LIMIT} is the limit")
     return octets
+
+
+include "watch.pxi"

@@ -169,10 +169,16 @@ cdef class Repetition:
         self.generation = self.sequence = 0
 
     def hear(self, Decoder decoder not None, bytes frame not None, int64_t now):
+        return self.hear_octets(decoder, octets_in(frame), len(frame), now, <uint64_t>-1)
+
+    cdef int hear_plain(self, Decoder decoder, const uint8_t* p, Py_ssize_t n, int64_t now) except -1:
+        """As hear(), but for what is AWAITED: that is OTHER, and nothing was done."""
+        return self.hear_octets(decoder, p, n, now, self.awaited)
+
+    cdef int hear_octets(self, Decoder decoder, const uint8_t* p, Py_ssize_t n, int64_t now, uint64_t below) except -1:
+        """below: what is new bears a lower number."""
         cdef Taught lesson = self.taught.get(decoder.medium)
         cdef Layout layout
-        cdef const uint8_t* p = octets_in(frame)
-        cdef Py_ssize_t n = len(frame)
         cdef uint64_t sequence, ts
         if lesson is None or not decoder.is_idle() or (self.own is not None and now > self.own.ends):
             return OTHER
@@ -181,7 +187,7 @@ cdef class Repetition:
         layout = lesson.layout_with(decoder.auth)
         if layout is None or n > decoder.limit or not layout.body.read(p, n, &sequence, &ts):
             return OTHER
-        if ts == 0 or not self.is_expected(lesson, sequence, now):
+        if ts == 0 or (sequence >= below and sequence != self.sequence) or not self.is_expected(lesson, sequence, now):
             return OTHER
         if layout.write(sequence, ts) != n or not equal_octets(p, layout.body.data, n):
             return OTHER

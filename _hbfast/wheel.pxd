@@ -44,3 +44,5 @@ cdef class TimerWheel:
     cdef void unset(self, int32_t key) noexcept
     # Is this one due, and no other? Then it is disarmed.
     cdef bint only(self, int32_t key, int64_t now) noexcept
+    # next_due(), INT64_MAX where nothing is armed
+    cdef int64_t first(self) noexcept

@@ -17,6 +17,7 @@ timers move down; each does so at most four times.
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdint cimport INT64_MAX
 from libc.stdlib cimport qsort
 
 cdef extern from *:
@@ -231,12 +232,16 @@ cdef class TimerWheel:
             keys.append(self.found[i].key)
         return keys
 
-    def next_due(self):
+    cdef int64_t first(self) noexcept:
         cdef int slot
         if not self.known:
             slot = self.first_slot()
             if self.heads[slot] == NONE:
-                return None
+                return INT64_MAX
             self.earliest = self.slot_minimum(slot)
             self.known = True
         return self.earliest
+
+    def next_due(self):
+        cdef int64_t earliest = self.first()
+        return earliest if self.known else None

@@ -26,6 +26,7 @@ from heartbeat.log import Log
 from heartbeat.loop import Loop
 from heartbeat.recorder import Recorder
 from heartbeat.respawn import Respawner
+from heartbeat.watch import Watch
 from heartbeat.wire import Wire, busy_elsewhere
 
 TYPE_CHECKING = False
@@ -188,6 +189,9 @@ class _Daemon:
     def _turns(self) -> None:
         self._turn()  # what fell due while everything was made ready
         self._lateness = Lateness()  # and was late by no fault of the timers
+        self._watch = None if self._timer is None else Watch(
+            self._loop, self._timer.fileno(), self._cluster, self._wire, self._executor, self._journal, self._lateness
+        )
         realtime.notify("READY=1")
         watchdog_ns = realtime.watchdog_interval_ns()
         next_watchdog = self._loop.now() if watchdog_ns else None
@@ -230,10 +234,13 @@ class _Daemon:
         if self._loop.queue or self._executor.addresses.waiting:
             self._loop.poller.wait(0)
             return
-        due = self._cluster.deadline()
-        for other in (self._loop.schedule.next_due(), self._wire.deadline(), watchdog):
-            if other is not None and (due is None or other < due):
-                due = other
+        own = _earliest(self._loop.schedule.next_due(), watchdog)
+        if self._watch is not None and (set_for := self._watch.keep(own, self._set_for)) is not None:
+            self._set_for = set_for
+            # a timer is due that judges somebody: what has come before is heard first
+            self._loop.poller.wait(0)
+            return
+        due = _earliest(own, self._cluster.deadline(), self._wire.deadline())
         if self._timer is not None:
             if due != self._set_for:
                 self._timer.set(due)
@@ -323,6 +330,10 @@ class _Daemon:
         self._control.close()
         self._recorder.close(clean=self._executor.stopped)
         self._loop.log.close()
+
+
+def _earliest(*instants: int | None) -> int | None:
+    return min((instant for instant in instants if instant is not None), default=None)
 
 
 def log_options(config: Config) -> dict[str, Any]:

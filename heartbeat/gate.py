@@ -293,6 +293,10 @@ class Kernel:
         """The leases are as it says when this returns. OSError."""
         self._packets.send(frame)
 
+    def outlet(self) -> int:
+        """The descriptor with which `send` does that."""
+        return self._packets.fileno()
+
     def leases(self) -> dict[int, int] | None:
         """slot → milliseconds that its lease still runs; None: there is no table. OSError."""
         self._sequence += 1

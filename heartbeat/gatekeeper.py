@@ -241,12 +241,19 @@ class Gatekeeper:
 
     def mark(self, keys: Iterable[str], what: int) -> None:
         """gate.RENEW, GRANT or CUT for the leases of these groups; a group without one is passed over."""
+        self._send_frames(self._prepared(keys, what))
+
+    def renewal(self, keys: Iterable[str]) -> tuple[int, list[bytes]]:
+        """The socket and the frames with which `mark` renews them."""
+        return (-1, []) if self._kernel is None else (self._kernel.outlet(), self._prepared(keys, gate.RENEW))
+
+    def _prepared(self, keys: Iterable[str], what: int) -> list[bytes]:
         # most often it is what the last one said: a renewal with each sign of life
         said = tuple(keys), what, self.loaded, self._wanted
         if said != self._said:
             self._said = said
             self._frames = self._frames_of(dict.fromkeys(self._slots(said[0]), what))
-        self._send_frames(self._frames)
+        return self._frames
 
     def end(self, keys: Iterable[str], keeping: Iterable[str]) -> None:
         """End the leases of `keys`, but for what these share with `keeping`."""

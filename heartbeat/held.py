@@ -176,6 +176,10 @@ class LastSign:
         if self._map is not None:
             _INSTANT.pack_into(self._map, _INSTANT_AT, instant_ns, alone)
 
+    def place(self) -> tuple[mmap.mmap | None, int]:
+        """Where the instant is, eight octets of this machine's order; None: it is not kept."""
+        return self._map, _INSTANT_AT
+
     def begin(self, generation: int) -> None:
         if self._map is not None:
             _GENERATION.pack_into(self._map, _GENERATION_AT, generation)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
-    from _hbfast.codec import Decoder
+    from _hbfast.codec import Decoder, Watch
     from heartbeat.core.actions import Action
     from heartbeat.core.cluster import Cluster
     from heartbeat.core.events import Event
@@ -190,6 +190,30 @@ class Journal:
         if medium not in self._newest:
             self._newest[medium] = self._put(FRAME, self._older[medium], now)
         self._repeated[medium] = self._put(REPEATED, _REPEATED.pack(1, sequence, self._newest[medium]), now)
+
+    def lend(self, watch: Watch, now: int) -> bool:
+        """To one that records repetitions and the Ticks of a steady time itself. False: it has to be done here."""
+        watch.journal = None
+        if self.problem is not None:
+            return True
+        for end in watch.ends:
+            if end.medium not in self._newest:
+                body = self._older.get(end.medium)
+                if body is None or self._at + _HEAD.size + len(body) > self._half:
+                    return False
+                self._newest[end.medium] = self._put(FRAME, body, now)
+            end.place = self._newest[end.medium]
+        self._repeated.clear()
+        watch.journal = self._buffer
+        watch.at = self._at
+        watch.half = self._half
+        return True
+
+    def take_back(self, watch: Watch, now: int) -> None:
+        if watch.journal is not None:
+            self._at = watch.at
+            if self._at > self._half:
+                self._begin(now)
 
     # --- records
 

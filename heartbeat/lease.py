@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from typing import Any
 
+    from _hbfast.codec import Watch
     from heartbeat.core.settings import Settings
     from heartbeat.held import LastSign
     from heartbeat.loop import Loop
@@ -228,6 +229,31 @@ class Lease:
             if late:
                 self._granted = dict.fromkeys(self._granted, REPEATED_GRANTS)
             self._renew(sent_ns, now)
+
+    def lend(self, watch: Watch) -> bool:
+        """To one that says the same signs of life again. False: there is more to be done with the next."""
+        if self._alone or self._sign_ns is None or self._cut or any(self._granted.values()):
+            return False
+        if self._granted and self.lifetime_s:
+            return False
+        watch.holds = bool(self._granted)
+        watch.signed_ns = self._sign_ns
+        watch.patience_ns = self._patience_ns
+        watch.lease_ns = self._lease_ns
+        watch.guard_ns = self._guard_ns
+        watch.slack_ns = self._slack_ns
+        watch.gate, watch.renewals = self._gate.renewal(self._granted)
+        watch.sign, watch.sign_at = self._sign.place()
+        return True
+
+    def take_back(self, watch: Watch) -> None:
+        assert self._sign_ns is not None
+        self._sign_ns = watch.signed_ns
+        self._patience_ns = watch.patience_ns
+        if watch.refused:
+            self._gate.mark(self._granted, gate.RENEW)
+        if watch.lapsed:
+            self._lapse()
 
     def _renew(self, sent_ns: int, now: int) -> None:
         repeated = [key for key, again in self._granted.items() if again]

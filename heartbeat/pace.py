@@ -10,10 +10,14 @@ frame that is shorter than those before it waits that long at most; what is no f
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _hbfast.codec import End
+
 END = b"<<<\n"
 # frames that are remembered; with ten statuses between two acknowledgements, which are shorter
 FRAMES = 4
-LONGEST_NS = 20_000_000
+LONGEST_NS = 30_000_000
 # of a frame that is on its way, that are kept here
 HELD_OCTETS = 4096
 # a driver hands over so many at a time, or somewhat later
@@ -35,6 +39,19 @@ class Pace:
         self._passed = 0
         self._tail = b""
         self.rest_ns = 0
+
+    def lend(self, end: End) -> bool:
+        """To one that reads in its place. False: what is on its way is no status."""
+        if self._passed:
+            return False
+        end.lengths = self._lengths
+        end.held = self._held
+        end.longest_ns = self._longest_ns
+        return True
+
+    def take_back(self, end: End) -> None:
+        self._lengths = end.lengths
+        self._held = end.held
 
     def take(self, octets: bytes) -> bytes:
         """These were read, b"" where none had come. What is to be decoded now: whole frames, or what is none."""

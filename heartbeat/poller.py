@@ -32,11 +32,18 @@ class Poller:
             self._epoll.unregister(fd)
 
     def wait(self, timeout_s: float = -1) -> None:
-        for fd, events in self._epoll.poll(timeout_s):
+        self.call(self._epoll.poll(timeout_s))
+
+    def call(self, ready: list[tuple[int, int]]) -> None:
+        """Whom these descriptors and masks are for."""
+        for fd, events in ready:
             # an earlier callback of this round may have removed this one
             callback = self._callbacks.get(fd)
             if callback is not None:
                 callback(events)
+
+    def fileno(self) -> int:
+        return self._epoll.fileno()
 
     def close(self) -> None:
         self._callbacks.clear()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Literal
 
-    from _hbfast.codec import Message
+    from _hbfast.codec import Message, Watch
     from heartbeat.config import Config
     from heartbeat.config.record import MediumConfig
     from heartbeat.core.view import ClusterView
@@ -141,6 +141,8 @@ REJECTED_LINES = 3
 # A medium that brings nothing of use is listened to again after so long: then a flood is read many datagrams at a time,
 # for half the processor time. Its buffer holds three times as much of one at 50,000 a second.
 RUBBISH_PAUSE_NS = 1_000_000
+# when a line that does not rest is to be looked at
+NEVER_NS = (1 << 63) - 1
 # what came of something that was read
 NOTHING, TOLD, TAKEN = range(3)
 
@@ -242,6 +244,9 @@ class Wire:
         except OSError as error:
             self._died(line, error)
             return
+        self._came(line, chunks, now)
+
+    def _came(self, line: Line, chunks: list[bytes], now: int) -> None:
         if line.pace is not None:
             whole = line.pace.take(b"".join(chunks))
             chunks = [whole] if whole else []
@@ -261,6 +266,46 @@ class Wire:
                 self._rest(line, now)
         if useless and self._log_bad:
             self._tell_rejected(line)
+
+    # --- lent
+
+    def lend(self, watch: Watch) -> bool:
+        """To one that receives what is repeated, and sends it. False: a line has something else to do."""
+        watch.ends = []
+        for line in self.lines.values():
+            if line.state == "up":
+                end = None if line.doubt is not None else line.medium.lend(line.decoder)
+                if end is None or (line.pace is not None and not line.pace.lend(end)):
+                    return False
+                end.repeated = line.repeated
+                end.look_ns = self._resting.get(line.name, NEVER_NS)
+                watch.ends.append(end)
+        watch.auth = self._auth
+        watch.inner_auth = self._inner_auth
+        return bool(watch.ends)
+
+    def take_back(self, watch: Watch, now: int) -> None:
+        for end in watch.ends:
+            line = self.lines[end.medium]
+            line.medium.take_back(end)
+            line.repeated = end.repeated
+            if line.pace is not None:
+                line.pace.take_back(end)
+            self._resting.pop(line.name, None)
+            if end.look_ns != NEVER_NS:
+                self._resting[line.name] = end.look_ns
+        if watch.useless is not None:
+            self._rest(self.lines[watch.useless.medium], now)
+        if watch.left is not None:
+            end, chunk, at = watch.left
+            self._came(self.lines[end.medium], [chunk], at)
+        for end, number in watch.failed:
+            try:
+                self.lines[end.medium].medium.failed(number, now)
+            except OSError as error:
+                self._died(self.lines[end.medium], error)
+
+    # --- what has come
 
     def _let_come(self, line: Line, rest_ns: int, now: int) -> None:
         """The rest of a frame, before the line is looked at again."""

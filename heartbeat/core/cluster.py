@@ -31,7 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from _hbfast.codec import Decoder
+    from _hbfast.codec import Beat, Decoder, Repetition
     from heartbeat.core.actions import Action
     from heartbeat.core.events import Event
     from heartbeat.core.group import GroupMachine
@@ -157,6 +157,10 @@ class Cluster:
         if heard == AWAITED:
             return self._steady.acknowledge(now)
         return repetition.sequence if heard else 0
+
+    def repeats(self) -> tuple[Beat, Repetition] | None:
+        """Of a steady time, while there is one: to be used in the place of `beat` and `hear`, settled as they are."""
+        return self._steady.repeats()
 
     def deadline(self) -> int | None:
         """When to send Tick at the latest."""

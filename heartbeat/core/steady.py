@@ -41,10 +41,10 @@ class Steady:
     of this node's."""
 
     __slots__ = (
-        "_challenge", "_heard", "_lease", "_membership", "_outbox", "_reception", "_repeated", "_resources",
+        "_both", "_challenge", "_heard", "_lease", "_membership", "_outbox", "_reception", "_repeated", "_resources",
         "_retransmit", "_standby", "_timer_keys", "_timers", "own", "peer", "repetition",
     )  # fmt: skip
-    REMADE = "own", "repetition"
+    REMADE = "own", "repetition", "_both"
 
     def __init__(
         self, outbox: Outbox, timers: Timers, membership: Membership, resources: Resources, standby: Standby,
@@ -67,6 +67,7 @@ class Steady:
     def _begin(self) -> None:
         self.own = Beat(self._timers.wheel, self._membership.beat_timer, self._membership.triggered_timer)
         self.repetition = Repetition(self._timers.wheel, self.own)
+        self._both = self.own, self.repetition
         self._heard = 0  # repetitions of which the others know
 
     def __getstate__(self) -> dict[str, object]:
@@ -151,6 +152,10 @@ class Steady:
         if membership.said:
             keepalive_ns = membership.settings.keepalive_ns
             own.follow(outbox.status, outbox.sequence, outbox.now, membership.next_beat, keepalive_ns)
+
+    def repeats(self) -> tuple[Beat, Repetition] | None:
+        """None: one of the two is not steady."""
+        return self._both if self.own.follows and self.repetition.generation else None
 
     def settle(self) -> None:
         """Before anybody else looks: what has been heard meanwhile, and said."""

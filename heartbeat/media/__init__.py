@@ -23,6 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from _hbfast.codec import Decoder, End
+
     class MediumConfig(Protocol):
         """What a medium is made from: one medium of ha.cf, names and numbers already checked.
 
@@ -105,6 +107,15 @@ if TYPE_CHECKING:
 
         def deadline(self) -> int | None:
             """The instant at which to call `flush`; None: not before the next `send`."""
+
+        def lend(self, decoder: Decoder) -> End | None:
+            """What is needed to receive and to send in its place; None: now it does this itself."""
+
+        def take_back(self, end: End) -> None:
+            """What has become of it."""
+
+        def failed(self, number: int, now: int) -> None:
+            """What was sent in its place was refused. OSError: the medium died."""
 
         def quiet(self, now: int) -> bool:
             """Has everything left the machine? `close` discards what has not, so a clean stop waits for this."""

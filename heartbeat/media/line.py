@@ -25,11 +25,13 @@ import os
 import sys
 import termios
 
+from _hbfast.codec import End
 from heartbeat.media.lock import LockFile
 from heartbeat.media.outbox import Outbox
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _hbfast.codec import Decoder
     from heartbeat.media import MediumConfig
 
 SPEEDS = {
@@ -98,6 +100,8 @@ class Line:
         self._fd = -1
         self._outbox = Outbox()
         self._cut = 0  # frames dropped after they were begun
+        self._end: End | None = None
+        self._lent: object = None  # what that was made of
         self._resync = False
         self._reset()
 
@@ -176,6 +180,35 @@ class Line:
 
     def fileno(self) -> int:
         return self._fd
+
+    # lent
+
+    def lend(self, decoder: Decoder) -> End | None:
+        """What is needed to receive and to send without this object; None: now it is needed."""
+        if self._fd < 0 or self._greeting != NONE or self._resync or self._rest or self._outbox:
+            return None
+        end = self._end
+        if end is None or self._lent != (decoder, self._fd):
+            self._lent = decoder, self._fd
+            end = self._end = End(decoder, self._fd, self._fd, netstring=False)
+        end.octet_ns = self._octet_ns
+        end.wake_ns = self._wake_at
+        end.clear_ns = self._clear_at
+        end.moved_ns = self._moved_at
+        end.unsent = self._left
+        end.rest = b""
+        return end
+
+    def take_back(self, end: End) -> None:
+        self._wake_at = end.wake_ns
+        self._clear_at = end.clear_ns
+        self._moved_at = end.moved_ns
+        self._left = end.unsent
+        self._rest = end.rest
+
+    def failed(self, number: int, now: int) -> None:
+        """What was written in its place was refused. OSError: the medium died."""
+        raise self._hung_up(OSError(number, os.strerror(number)))
 
     # receiving
 

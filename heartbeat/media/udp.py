@@ -23,6 +23,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import mmap
+import os
 import struct
 
 # not `socket`: its enums and selectors cost 1.5 MB
@@ -49,15 +50,18 @@ from _socket import (
     socket,
 )
 
+from _hbfast.codec import End
 from heartbeat.media import sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _hbfast.codec import Decoder
     from heartbeat.media import MediumConfig
 
 RECEIVE_DATAGRAMS = 256  # per call, so that a flood cannot keep the daemon from its other work
 CHECK_NS = 1_000_000_000
 IPTOS_LOWDELAY = 0x10
+NEVER_NS = -1
 
 # linux/sockios.h and linux/in.h; the standard library lacks them
 SIOCGIFADDR = 0x8915
@@ -84,6 +88,7 @@ class Datagrams:
     backend = "udp"
     format = "netstring"
     stream = False
+    checks = False  # more of its interface than its number
     _family = AF_INET
 
     def __init__(self, config: MediumConfig) -> None:
@@ -104,6 +109,8 @@ class Datagrams:
         self._heard_at: int | None = None
         self._senders: list[str] = []  # of what `receive` returned last, while open
         self._lost = 0  # by sockets that are closed
+        self._end: End | None = None
+        self._lent: object = None  # what that was made of
         self.patience_ns = 0  # silence after which a filter that is not strict comes off; 0: never
 
     # opening and closing
@@ -222,6 +229,43 @@ class Datagrams:
         index: int = struct.unpack("=i", answer[:4])[0]
         return index
 
+    # lent
+
+    def lend(self, decoder: Decoder) -> End | None:
+        """What is needed to receive and to send without this object; None: now it is needed."""
+        if self._sender is None or self._receiver is None or (self._sources and not self._filtered):
+            return None
+        made_of = decoder, self._receiver.fileno(), self._sender.fileno(), self._index, self._target
+        end = self._end
+        if end is None or self._lent != made_of:
+            self._lent = made_of
+            end = self._end = End(
+                decoder, self._receiver.fileno(), self._sender.fileno(), netstring=True, target=self._target_octets(),
+                interface=b"" if self.checks else self.device.encode(), index=self._index,
+            )  # fmt: skip
+        end.check_ns = self._check_at
+        end.heard_ns = NEVER_NS if self._heard_at is None else self._heard_at
+        end.patience_ns = 0 if self.deadline() is None else self.patience_ns
+        return end
+
+    def take_back(self, end: End) -> None:
+        self._check_at = end.check_ns
+        self._senders = []
+        if end.heard_ns != NEVER_NS:
+            self._heard_at = end.heard_ns
+
+    def failed(self, number: int, now: int) -> None:
+        """What was sent in its place was refused. OSError: the medium died."""
+        self.dropped += 1
+        self._check_at = now
+        if number not in TRANSIENT:
+            raise self._died(OSError(number, os.strerror(number)))
+
+    def _target_octets(self) -> bytes:
+        """struct sockaddr_in."""
+        address, port = self._target
+        return struct.pack("=H2s4s8x", AF_INET, port.to_bytes(2, "big"), inet_aton(address))
+
     # who is heard
 
     def _filter(self, receiver: socket) -> None:
@@ -321,6 +365,7 @@ class Bcast(Datagrams):
     """`bcast eth0`: to the interface's broadcast address. Our own frames come back as well."""
 
     type = "bcast"
+    checks = True
 
     def _open_sender(self, sender: socket) -> None:
         self._bind_to_device(sender)

@@ -49,6 +49,11 @@ class _Version6(Datagrams):
         endpoint.setsockopt(IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0)
         return endpoint
 
+    def _target_octets(self) -> bytes:
+        """struct sockaddr_in6."""
+        address, port = self._target
+        return struct.pack("=H2s4x16s4x", AF_INET6, port.to_bytes(2, "big"), inet_pton(AF_INET6, address))
+
 
 class Ucast6(_Version6, Ucast):
     """`ucast6 eth0 fd00::3`: to one address. Several on one interface share the port, as of `ucast`."""

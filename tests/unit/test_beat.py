@@ -105,10 +105,10 @@ def test_time_does_not_go_back(speaker):
 
 def test_not_where_nobody_takes_what_was_said(speaker):
     speaker.beat.length_ns = 10_000 * MS
-    assert all(speaker.again(100 * number) for number in range(1, 65))
-    assert speaker.again(6500) is None
-    assert len(speaker.beat.taken()) == 64
-    assert speaker.again(6500) == (70, "65")
+    assert all(speaker.again(100 * number) for number in range(1, 257))
+    assert speaker.again(25_700) is None
+    assert len(speaker.beat.taken()) == 256
+    assert speaker.again(25_700) == (262, "65")
 
 
 def test_not_once_it_has_stopped(speaker):
