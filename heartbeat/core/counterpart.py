@@ -127,7 +127,7 @@ class Counterpart:
         return self.knows(label) and not self.claims(label)
 
     def offers(self, labels: Iterable[str], sequence: int) -> None:
-        """It claimed these in its message `sequence`: only a newer status may say otherwise."""
+        """It claimed these when it sent its message `sequence`: only a newer status may say otherwise."""
         self._said({label: "h" for label in labels if not self.claims(label)}, sequence)
 
     def released(self, labels: Iterable[str], sequence: int) -> None:

@@ -149,8 +149,7 @@ class Standby(Machine):
         fields = [("rsc_hold", self._kind.encode()), ("info", info.encode())]
         if info in ("me", "make") and not self._resources.other.original:
             fields.append(("groups", " ".join(map(self._resources.label, machines)).encode()))
-        if ok:
-            fields.append(("ok", ok.encode()))
+        fields += [("ok", ok.encode())] if ok else []
         self._outbox.send("ask_resources", fields, priority=URGENT)
 
     def _release(self, peer: Peer) -> None:
@@ -215,6 +214,7 @@ class Standby(Machine):
             self._resources.claim(self._groups, f"{peer.name} has released them")
         elif info == "done" and self.state == HANDED:
             self._outbox.note(INFO, f"{peer.name} has completed the standby take-over")
+            self._resources.other.offers(map(self._resources.label, self._groups), message.sequence)
             ok = message.get("ok") != "no"
             self._end(ok, f"{peer.name} has taken over" if ok else f"{peer.name} could not start all of it")
 

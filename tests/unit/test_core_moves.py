@@ -259,6 +259,41 @@ def test_a_status_from_before_the_offer_is_no_release(world):
     assert (julius.up, caesar.up) == ([], UP)
 
 
+def test_a_status_from_before_it_has_taken_over_is_no_release(world):
+    """The taker's statuses come late, from when it had not heard yet that all is released."""
+    julius, caesar = world.both()
+    late = []
+
+    def drop(sender, message, medium):
+        if sender == CAESAR and message.type == "status":
+            late.append(message)
+            return True
+        return sender == JULIUS and (message.type == "status" or message.get("info") == "done") and caesar.up == []
+
+    julius.tell(Request(1, "standby", "all"))
+    world.run(0.0005)
+    world.drop = drop
+    for _ in range(4):
+        world.run(1)
+        caesar.cluster._membership.beat(world.now)
+        for action in caesar.outbox.take():
+            world.carry(caesar, action.message)
+    waited = list(late)
+    assert len(waited) >= 4
+    assert (julius.up, caesar.up) == ([], [])
+    world.drop = lambda sender, message, medium: sender == CAESAR and message.type == "status"
+    world.run(6)
+    assert caesar.up == UP
+    assert julius.replies[1][0]
+    for message in waited:
+        julius.tell(received(message))
+        world.run(0.5)
+    assert (julius.up, caesar.up) == ([], UP)
+    world.drop = None
+    world.run(20)
+    assert (julius.up, caesar.up) == ([], UP)
+
+
 @pytest.mark.parametrize("lost", [False, True])
 def test_the_word_that_all_is_released_may_be_lost_for_ever(world, lost):
     """Its giver's statuses say it too."""
