@@ -12,8 +12,9 @@ import time
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
 
-# An instrument yields to the daemons (whose rtprio is the middle of the range); hardware yields to nobody.
-INSTRUMENT, HARDWARE = 1, 90
+# An instrument yields to the daemons (whose rtprio is the middle of the range); one that is seldom used costs them
+# nothing, and must not wait until they have done a thousand things; hardware yields to nobody.
+INSTRUMENT, SELDOM, HARDWARE = 1, 60, 90
 
 
 def now_ns() -> int:
