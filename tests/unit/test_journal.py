@@ -1,18 +1,19 @@
 """What is recorded, in how much memory, and that recording changes nothing."""
 
 import gc
+from types import SimpleNamespace
 
 import pytest
 from journalled import Keeping, World, replayed
 from pair import AUTH, CAESAR, JULIUS, MediumDown, settings
 from pair import World as PlainWorld
 
-from _hbfast.codec import Message, encode
+from _hbfast.codec import Decoder, Message, encode
 from heartbeat import journal, journalfile
 from heartbeat.core.cluster import Cluster
 from heartbeat.core.events import PingAnswer, Tick
 from heartbeat.core.settings import SECOND
-from heartbeat.journal import AGAIN, MESSAGE, NOTHING, OTHER, SIZE, SNAPSHOT, TICK, UNANSWERED, Journal
+from heartbeat.journal import AGAIN, FRAME, MESSAGE, NOTHING, OTHER, SIZE, SNAPSHOT, TICK, UNANSWERED, Journal
 
 
 def buffers(size=SIZE):
@@ -281,3 +282,50 @@ def test_answers_of_ping_nodes_are_told_again_and_cost_little():
     assert told == ["10.0.0.9", "gateways", "10.0.0.9"] * 50
     assert [step.trouble for step in replayed(kept.lines()) if step.trouble] == []
     assert len(kept._answers) <= 2
+
+
+def watch_of(kept, *media):
+    """What is lent of a journal, None: nothing."""
+    watch = SimpleNamespace(ends=[SimpleNamespace(medium=medium, place=0) for medium in media])
+    return watch if kept.lend(watch, 7) else None
+
+
+def place(kept, medium):
+    """(kind, type of the message) where its repetitions are said to be of."""
+    at = watch_of(kept, medium).ends[0].place
+    [found] = [each for each in journal.records(kept.images()[-1]) if each.at == at]
+    name, _, octets = journal.message_in(found.body)
+    assert name == medium
+    return found.kind, Decoder(medium, None, stream=False).feed(octets)[0].type
+
+
+def test_who_goes_on_with_it_knows_where_the_newest_status_is(pair):
+    world, _, _ = pair
+    kept = world.journals[JULIUS][0]
+    medium = next(iter(kept._newest))
+    assert place(kept, medium) == (MESSAGE, "status")
+    kept._begin(world.now)
+    assert place(kept, medium) == (FRAME, "status")  # it is brought along
+    assert watch_of(kept, medium).at == watch_of(kept, medium).at  # once
+    assert watch_of(kept, "eth9") is None
+
+
+def test_what_another_has_written_is_in_it(pair):
+    world, _, _ = pair
+    kept = world.journals[JULIUS][0]
+    watch = watch_of(kept)
+    watch.at += 1
+    kept.take_back(watch, world.now)
+    assert watch_of(kept).at == watch.at
+    serial = journal.serial_of(kept.images()[-1])
+    watch.at = watch.half + 1
+    kept.take_back(watch, world.now)
+    assert journal.serial_of(kept.images()[-1]) == serial + 1
+    assert watch_of(kept).at < watch.at
+
+
+def test_nothing_is_written_where_nothing_is_kept():
+    kept = Journal(cluster(), [], now=SECOND, program="")
+    watch = watch_of(kept, "eth0")
+    assert watch.journal is None
+    kept.take_back(watch, SECOND)

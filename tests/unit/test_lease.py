@@ -3,6 +3,7 @@ the rules of the table do (tests/system/test_lease.py has the real one). And wha
 
 import os
 import random
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -783,3 +784,76 @@ def test_without_its_file_a_sign_is_kept_nowhere(tmp_path):
     sign.keep(7, alone=False)
     assert len(told) == 1
     assert sign.last_ns is None
+
+
+# --- lent
+
+
+def lent(bench):
+    """What a watch is told; None: nothing."""
+    watch = SimpleNamespace()
+    bench.kernel.outlet = lambda: 77
+    return watch if bench.lease.lend(watch) else None
+
+
+def test_a_lease_that_has_nothing_else_to_do_is_lent(bench):
+    bench.ready("a")
+    while lent(bench) is None:
+        bench.loop.wait(100)
+        bench.beat()
+    watch = lent(bench)
+    assert (watch.holds, watch.signed_ns, watch.gate) == (True, bench.loop.time, 77)
+    assert (watch.lease_ns, watch.patience_ns) == (LEASE_MS * MILLISECOND,) * 2
+    assert watch.sign[watch.sign_at : watch.sign_at + 8] == bench.loop.time.to_bytes(8, sys.byteorder)
+    bench.loop.wait(100)
+    [renewal] = watch.renewals
+    bench.kernel.send(renewal)
+    assert bench.left() == LEASE_MS
+
+
+def test_without_leases_there_is_nothing_to_renew(bench):
+    bench.ready()
+    bench.beat()
+    watch = lent(bench)
+    assert (watch.holds, watch.renewals) == (False, [])
+
+
+@pytest.mark.parametrize("why", ["never signed", "alone", "granted just now", "cut", "lives"])
+def test_a_lease_that_has_more_to_do_is_not_lent(bench, why):
+    if why == "never signed":
+        bench.ready()
+    elif why == "lives":
+        bench.monkeypatch.setattr(gate, "NFT", ())
+        bench.configure({"a": (ONE,)}, deadtime_ns=5 * SECOND, keepalive_ns=SECOND)
+        bench.lease.start()
+        bench.hold("a")
+        assert bench.lease.lifetime_s
+    else:
+        bench.ready("a", "b", alone=why == "alone")
+    if why != "never signed":
+        for _ in range(1 if why == "granted just now" else 4):
+            bench.beat()
+    if why == "cut":
+        bench.hold("a", ending=("b",))
+    assert lent(bench) is None
+
+
+def test_what_has_become_of_it_counts(bench):
+    bench.ready("a")
+    for _ in range(4):
+        bench.beat()
+    watch = lent(bench)
+    bench.loop.wait(400)
+    watch.signed_ns += 400 * MILLISECOND
+    watch.refused = watch.lapsed = False
+    bench.lease.take_back(watch)
+    bench.loop.wait(400)
+    bench.beat()
+    assert bench.lapsed == 0  # the last sign is 400 ms old, not 800
+    watch = lent(bench)
+    watch.refused, watch.lapsed = True, True
+    sent = bench.kernel.sent
+    bench.lease.take_back(watch)
+    assert bench.lapsed == 1
+    assert bench.running == []
+    assert bench.kernel.sent == sent + 2  # renewed once more, for the log, and then ended

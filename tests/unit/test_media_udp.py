@@ -13,7 +13,9 @@ from types import SimpleNamespace
 
 import pytest
 from pyroute2 import IPRoute
+from test_watch import AUTH, Station
 
+from _hbfast.codec import Decoder, encode
 from heartbeat import media
 from heartbeat.core.actions import STATUS
 from heartbeat.demo import namespaces
@@ -763,3 +765,65 @@ def test_a_firewall_that_refuses_is_counted_and_survived(opened, hosts, monkeypa
     monkeypatch.setattr(ends[0], "_sender", real)
     ends[0].send(b"kept", STATUS, START)
     assert await_frames(ends[1]) == [[b"kept"]]
+
+
+# ---- lent ----
+
+
+@KINDS
+def test_what_is_lent_sends_and_receives_as_the_medium_does(kind, opened):
+    mine, other = pair_of(opened, kind)
+    decoder = Decoder("eth0", AUTH, stream=False)
+    end = mine.lend(decoder)
+    assert mine.lend(decoder) is end
+    end.check_ns, end.place = (1 << 63) - 1, 1
+    station = Station()
+    station.add(end, decoder, "netstring", mine.fileno())
+    station.beat()
+    station.watch.keep()
+    [said] = station.own.taken()
+    assert await_frames(other) == [[encode(said, AUTH, "netstring", inner_auth=False)]]
+    other.send(b"something else", STATUS, START)
+    while station.watch.left is None:  # of a bcast its own comes first
+        assert select.select([mine.fileno()], [], [], 5)[0]
+        station.watch.keep()
+    assert station.watch.left[:2] == (end, b"something else")
+    mine.take_back(end)
+    station.timer.close()
+    station.epoll.close()
+
+
+@KINDS
+def test_another_is_lent_where_it_would_not_serve_any_more(kind, opened):
+    medium = opened(0, kind, address=ADDRESS[kind])
+    decoder = Decoder("eth0", None, stream=False)
+    end = medium.lend(decoder)
+    assert medium.lend(Decoder("eth0", None, stream=False)) is not end  # the keys are others
+    end = medium.lend(decoder)
+    medium.close()
+    assert medium.lend(decoder) is None
+
+
+def test_a_medium_that_hears_everybody_for_a_while_is_not_lent(opened):
+    """Who sends must be known then, to say so, and to hear them alone again."""
+    medium = opened(0, "ucast", address="10.0.0.2", sources=("10.0.0.2",))
+    medium.patience_ns = 1000
+    decoder = Decoder("eth0", None, stream=False)
+    assert medium.lend(decoder).patience_ns == 0  # nobody has been heard, nor has it been waited for
+    medium.send(b"x", STATUS, START)
+    end = medium.lend(decoder)
+    assert (end.heard_ns, end.patience_ns) == (START, 1000)
+    end.heard_ns = START + 500
+    medium.take_back(end)
+    assert medium.deadline() == START + 1500
+    medium.flush(START + 1500)
+    assert medium.lend(decoder) is None
+
+
+def test_what_was_refused_in_its_place_counts_as_its_own(opened):
+    medium = opened(0, "ucast", address="10.0.0.2")
+    medium.failed(errno.ENETUNREACH, START)
+    assert medium.dropped == 1
+    with pytest.raises(OSError, match="ucast eth0") as error:
+        medium.failed(errno.EBADF, START)
+    assert error.value.errno == errno.EBADF

@@ -1,5 +1,6 @@
 """A serial line of the wire: frames in helpings, a sender that stops in the middle, a hang-up while it rests."""
 
+import errno
 import fcntl
 import os
 import sys
@@ -145,3 +146,73 @@ def test_a_hang_up_is_noticed_while_it_rests(line):
     line.turn()
     assert [type(event) for event, _ in line.loop.queue] == [MediumDown]
     assert line.wire.deadline() is None
+
+
+def watch_of(line):
+    """What is lent of it, None: nothing."""
+    watch = SimpleNamespace(left=None, useless=None, failed=[])
+    return watch if line.wire.lend(watch) else None
+
+
+def greeted(line):
+    """The BREAK before the first frame is over: nothing is to be written."""
+    line.wire.send(status(1), 0, line.now)
+    for _ in range(1000):
+        line.now += 1_000_000
+        line.wire.flush(line.now)
+        if line.port.deadline() is None:
+            return
+    raise AssertionError("it is busy for ever")
+
+
+def test_a_line_that_is_busy_is_not_lent(line):
+    assert watch_of(line) is None  # it has to be greeted
+    greeted(line)
+    assert watch_of(line) is not None
+    line.wire.send(status(2), 0, line.now)
+    line.wire.send(status(3), 0, line.now)  # this one waits
+    assert watch_of(line) is None
+
+
+def test_a_line_that_rests_is_lent_with_what_it_holds_and_goes_on_with_it(line):
+    greeted(line)
+    for number in range(1, 6):
+        line.comes(frame(number))
+    line.loop.inbox.clear()
+    octets = frame(6)
+    line.write(octets[:24])
+    line.turn()
+    [end] = watch_of(line).ends
+    assert (end.held, set(end.lengths)) == (octets[:24], {len(octets)})
+    assert line.now < end.look_ns <= line.now + len(octets) * line.octet_ns
+    watch = watch_of(line)
+    [end] = watch.ends
+    end.held, end.look_ns = octets[:40], line.now + 5
+    line.wire.take_back(watch, line.now)
+    assert line.wire.deadline() == line.now + 5
+    [end] = watch_of(line).ends
+    assert (end.held, end.look_ns) == (octets[:40], line.now + 5)
+
+
+def test_what_was_read_in_its_place_is_told(line):
+    greeted(line)
+    for number in range(1, 6):
+        line.comes(frame(number))
+    line.loop.inbox.clear()
+    watch = watch_of(line)
+    [end] = watch.ends
+    octets = frame(6)
+    end.held, watch.left = octets[:40], (end, octets[40:], line.now)
+    line.wire.take_back(watch, line.now)
+    [(message, instant)] = line.loop.inbox
+    assert (message.sequence, instant) == (6, line.now)
+
+
+def test_a_port_that_refused_is_down(line):
+    greeted(line)
+    watch = watch_of(line)
+    watch.failed = [(watch.ends[0], errno.EIO)]
+    line.wire.take_back(watch, line.now)
+    event, _ = line.loop.queue.popleft()
+    assert isinstance(event, MediumDown)
+    assert watch_of(line) is None
