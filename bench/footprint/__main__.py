@@ -34,18 +34,16 @@ class Run:
 
     def measure(self, systems: list[System]) -> None:
         """On one medium at one interval all systems follow each other closely: the machine is the same for them."""
-        programs = {}
-        for system in systems:
-            try:
-                programs[system.name] = system.program()
-            except (UnavailableError, OSError, subprocess.CalledProcessError) as error:
-                self.missing[system.name] = str(error)
         media = dict.fromkeys(medium for system in systems for medium in system.media)
         for interval_ms, medium, system in itertools.product(self._intervals, media, systems):
-            if system.name not in programs or medium not in system.media:
+            if system.name in self.missing or medium not in system.media:
                 continue
             say(f"{system.name}, {medium}, {interval_ms} ms")
-            what = system, programs[system.name], medium, interval_ms
+            try:
+                what = system, system.program(interval_ms), medium, interval_ms
+            except (UnavailableError, OSError, subprocess.CalledProcessError) as error:
+                self.missing[system.name] = str(error)
+                continue
             try:
                 self.figures[system.name, medium, interval_ms] = play.steady(*what, self.seconds)
                 if interval_ms == INTERVALS_MS[0]:

@@ -70,6 +70,8 @@ class Machines:
 
     def settled(self) -> bool:
         holder, standby = self.nodes
+        if self.kind == "least":
+            return holder.running and standby.running
         if not all(holder.holds(address) for address in (LAN, WAN)) or standby.holds(LAN):
             return False
         return self.kind == "keepalived" or all(

@@ -2,12 +2,16 @@
 
 Two addresses, the first node holds them. One `ucast` line in each node's file, of the other node: with the same file on
 both, as is usual, the original starts two processes more, for its own address. keepalived has no serial line, is run
-without what serves load balancing (--vrrp), and without memory lock, as its defaults are: it is smallest so.
+without what serves load balancing (--vrrp), and without memory lock, as its defaults are: it is smallest so. And what
+nobody can do without (least.c): how much of a processor's time is the machine's own.
 """
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from interop.program import ORIGINAL, Program
 
@@ -23,6 +27,8 @@ MEDIA = (UCAST, BOTH)
 INTERVALS_MS = (100, 1000)
 LAN, WAN = JULIUS_AND_CAESAR.addresses
 INITDEAD_S = 6
+LEAST_SOURCE = Path(__file__).with_name("least.c")
+LEAST_BUILT = Path(__file__).parents[2] / "build/least"
 
 
 class UnavailableError(Exception):
@@ -31,17 +37,19 @@ class UnavailableError(Exception):
 
 @dataclass(frozen=True)
 class System:
-    """kind: ours, original or keepalived; environment: of ours. media: those that it can be given."""
+    """kind: ours, original, keepalived or least; environment: of ours. media: those that it can be given."""
 
     name: str
     kind: str
     media: tuple[str, ...]
     environment: str = ""
 
-    def program(self) -> Program:
-        """What its machines run. UnavailableError, OSError."""
+    def program(self, interval_ms: int) -> Program:
+        """What its machines run. UnavailableError, OSError, CalledProcessError."""
         if self.kind == "ours":
             return installed.program(self.environment)
+        if self.kind == "least":
+            return Program("least", (str(_compiled()), str(interval_ms)), {})
         if reason := install.obstacle("heartbeat" if self.kind == "original" else self.kind):
             raise UnavailableError(reason)
         if self.kind == "original":
@@ -49,8 +57,19 @@ class System:
         return Program("keepalived", rivals.KEEPALIVED, {})
 
 
+def _compiled() -> Path:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise UnavailableError("there is no C compiler")
+    LEAST_BUILT.parent.mkdir(exist_ok=True)
+    argv = [compiler, "-O2", "-Wall", "-Werror", "-o", LEAST_BUILT, LEAST_SOURCE]
+    subprocess.run(argv, check=True, capture_output=True, timeout=60)
+    return LEAST_BUILT
+
+
 OURS, OURS_PYSERIAL = "ours", "ours, pyserial"
 THEIRS, KEEPALIVED_NAME = "heartbeat 3.0.6", "keepalived"
+LEAST_NAME = "a read and a write in C"
 SYSTEMS = {
     system.name: system
     for system in (
@@ -58,6 +77,7 @@ SYSTEMS = {
         System(OURS_PYSERIAL, "ours", (BOTH,), "pyserial"),
         System(THEIRS, "original", MEDIA),
         System(KEEPALIVED_NAME, "keepalived", (UCAST,)),
+        System(LEAST_NAME, "least", (UCAST,)),
     )
 }
 
