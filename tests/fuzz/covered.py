@@ -29,7 +29,7 @@ WORKING = ROOT / "build" / "coverage"
 CORE_BAR, HBFAST_BAR = 98.0, 95.0
 # what a test of the core has in it
 ABOUT_THE_CORE = ("heartbeat.core", "from pair ", "heartbeat.sim", "from journalled ")
-COMPILED = ("test_codec.py", "test_auth.py", "test_wheel.py", "test_repetition.py", "test_beat.py")
+COMPILED = ("test_codec.py", "test_auth.py", "test_wheel.py", "test_repetition.py", "test_beat.py", "test_watch.py")
 LONG = (
     "recorded", "serial_session", "each_capture", "damaged_bit", "every_bit", "bounded", "bomb", "single_octets",
     "long_life", "long_body", "cut_anywhere", "memory", "captures_are_all", "beginnings", "no_other_library",

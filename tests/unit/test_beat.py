@@ -45,6 +45,23 @@ def test_the_status_is_said_under_its_next_number(speaker):
     assert speaker.again(300) == (8, "65")
 
 
+def test_there_is_something_to_say_until_it_is_stopped(speaker):
+    assert speaker.beat.follows
+    assert speaker.again(100) == (6, "65")
+    speaker.beat.stop()
+    assert not speaker.beat.follows
+    assert speaker.again(200) is None
+    assert [message.sequence for message in speaker.beat.taken()] == [6]
+
+
+def test_what_was_said_of_one_status_is_kept_when_another_follows(speaker):
+    assert speaker.again(100) == (6, "65")
+    other = Message([("t", 0, b"other"), ("seq", 0, b"9"), ("ts", 0, b"64")])
+    speaker.beat.follow(other, 9, 110 * MS, 200 * MS, 100 * MS)
+    assert speaker.again(200) == (10, "65")
+    assert [(message.type, message.sequence) for message in speaker.beat.taken()] == [("status", 6), ("other", 10)]
+
+
 def test_it_has_a_ts(speaker):
     assert speaker.again(100, 0) == (6, "1")
     assert speaker.beat.ts == 0
