@@ -1,12 +1,11 @@
-"""From `heartbeat run` to the daemon: python -I -S launch.py run DIRECTORY... DIVISOR GROUP [PATH]...
+"""From `heartbeat run` to the daemon: python -I -S -c … OWN run DIRECTORY... DIVISOR GROUP [PATH]...
 
 The command's interpreter has loaded whatever launchers, the environment's `.pth` files and the machine's `site` want,
 which the daemon would keep for years. So the process begins anew: the same number, descriptors, priority and blocked
-signals, in an interpreter that loads nothing unasked. Then it reads the operator's files, before anything else is
-loaded (files.py).
+signals, in an interpreter that loads nothing unasked (anew.py).
 
-DIRECTORY: the four, as Paths has them. GROUP: the number of the group that may look; the machine's libraries that know
-it stay out of the daemon. PATH: where modules are that are not beside this package.
+OWN: where this package is. DIRECTORY: the four, as Paths has them. GROUP: the number of the group that may look; the
+machine's libraries that know it stay out of the daemon. PATH: where modules are that are not beside this package.
 """
 
 from __future__ import annotations
@@ -21,7 +20,13 @@ if TYPE_CHECKING:
 # the original's group of API clients (protocol/config.md §1)
 GROUP = "haclient"
 OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PROGRAM: tuple[str, ...] = (os.path.join(OWN, "heartbeat/launch.py"), "run")
+# a file that is run is compiled each time, and its syntax tree kept for as long as it runs: 0.2 MB
+BEGIN = """\
+import sys
+sys.path.append(sys.argv[1])
+from heartbeat.anew import main
+sys.exit(main(sys.argv[3:]))"""
+PROGRAM: tuple[str, ...] = ("-c", BEGIN, OWN, "run")
 
 
 def begin_anew(paths: Paths, divisor: int) -> int:
@@ -38,7 +43,9 @@ def begin_anew(paths: Paths, divisor: int) -> int:
         os.execve(sys.executable, argv, {**os.environ, "LC_ALL": "C"})
     except OSError:
         pass
-    return _begin(words)
+    from heartbeat import anew  # noqa: PLC0415
+
+    return anew.begin(words)
 
 
 def _elsewhere() -> list[str]:
@@ -54,49 +61,3 @@ def group_id() -> int:
         return grp.getgrnam(GROUP).gr_gid
     except KeyError:
         return -1
-
-
-def main(argv: list[str]) -> int:
-    sys.path += [OWN, *argv[6:]]
-    load_compiled()
-    return _begin(argv[:6])
-
-
-def load_compiled() -> None:
-    """Modules that ask for `collections.abc` as they are loaded, and for nothing else of `collections`, which costs
-    0.3 MB."""
-    import _collections_abc  # noqa: PLC0415
-
-    stand_in = type(sys)("collections")
-    stand_in.abc = _collections_abc  # type: ignore[attr-defined]
-    sys.modules["collections"], sys.modules["collections.abc"] = stand_in, _collections_abc
-    try:
-        import array  # noqa: F401, PLC0415
-
-        import _hbfast  # noqa: F401, PLC0415
-    finally:
-        del sys.modules["collections"], sys.modules["collections.abc"]
-
-
-def _begin(words: list[str]) -> int:
-    from heartbeat import files, privileges  # noqa: PLC0415
-    from heartbeat.paths import Paths  # noqa: PLC0415
-
-    privileges.mask_files()
-    privileges.hide_memory()
-    *directories, divisor, group = words
-    paths = Paths(*directories)
-    try:
-        config = files.read(paths, divisor=int(divisor))
-    except files.WrongFilesError as error:
-        for line in error.lines:
-            print(line, file=sys.stderr)
-        print("heartbeat: not started: configuration error", file=sys.stderr)
-        return 6
-    from heartbeat import daemon  # noqa: PLC0415
-
-    return daemon.run(paths, config, group=int(group))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[2:]))

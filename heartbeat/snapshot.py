@@ -19,11 +19,10 @@ U+0000 to U+00FF. Two snapshots of the same state are equal, once both have been
 from __future__ import annotations
 
 import sys
-from types import BuiltinMethodType, FunctionType, MethodDescriptorType, MethodType
 
 from _hbfast.codec import Decoder, Message, encode
 from _hbfast.wheel import TimerWheel
-from heartbeat.lean import deque
+from heartbeat.lean import BuiltinMethodType, FunctionType, MethodDescriptorType, MethodType, deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

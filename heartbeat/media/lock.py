@@ -45,7 +45,8 @@ class LockFile:
 
     def take(self) -> None:
         try:
-            os.makedirs(self._directory, exist_ok=True)
+            if not os.path.isdir(self._directory):
+                os.makedirs(self._directory, exist_ok=True)
             # the second round finds the leftover removed
             if not self._create():
                 self._remove_leftover()

@@ -82,8 +82,9 @@ class Victims(Pair):
 
     def kill(self, node) -> int:
         """kill -9 of the daemon and of all that it has started. Answers the instant."""
-        ours = ("heartbeat.cli", "launch.py")
-        pids = [pid for pid, line in node.processes().items() if any(word.endswith(ours) for word in line)]
+        ours = ("heartbeat.cli", "heartbeat.anew")
+        lines = node.processes().items()
+        pids = [pid for pid, line in lines if any(each in word for each in ours for word in line)]
         assert pids
         at_ns = now_ns()
         for pid in pids:

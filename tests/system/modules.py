@@ -1,7 +1,7 @@
 """python -I -S modules.py PYTHON -m heartbeat.cli ARGUMENT…: the daemon of those arguments; when it ends, it leaves the
 names of all that it has loaded in the file that VARIABLE names."""
 
-import os
+import posix
 import sys
 
 ANEW = "anew"
@@ -11,7 +11,7 @@ PATHS = "HEARTBEAT_TEST_PATHS"
 
 
 def main() -> int:
-    sys.path += os.environ[PATHS].split(os.pathsep)
+    sys.path += posix.environ[PATHS.encode()].decode().split(":")
     if sys.argv[1] == ANEW:
         return daemon(sys.argv[2:])
     import heartbeat.cli
@@ -24,10 +24,10 @@ def main() -> int:
 
 def daemon(argv: list[str]) -> int:
     before = set(sys.modules)
-    from heartbeat import launch
+    from heartbeat import anew
 
-    code = launch.main(argv)
-    with open(os.environ[VARIABLE], "w") as file:
+    code = anew.main(argv)
+    with open(posix.environ[VARIABLE.encode()], "w") as file:
         file.write("\n".join(sorted(set(sys.modules) - before)))
     return code
 

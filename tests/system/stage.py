@@ -193,8 +193,9 @@ def _ours(pid: int) -> bool:
     """Started by a daemon or one itself: no program of the world's."""
     with contextlib.suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        programs = b"launch.py", b"persist.py", b"journalfile.py"
-        return b"heartbeat.cli" in words or any(word.endswith(programs) for word in words)
+        programs = b"persist.py", b"journalfile.py"
+        ours = b"heartbeat.cli", b"heartbeat.anew"
+        return any(word.endswith(programs) or any(each in word for each in ours) for word in words)
     return False
 
 

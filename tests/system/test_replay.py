@@ -35,8 +35,8 @@ from heartbeat.core.membership import Membership
 def death(self, peer, **options):
     raise AssertionError("planted")
 Membership.death = death
-from heartbeat import launch
-sys.exit(launch.main(sys.argv[1:]))
+from heartbeat import anew
+sys.exit(anew.main(sys.argv[1:]))
 """
 BEGIN = """
 import sys

@@ -11,22 +11,22 @@ from tidy.sources import ROOT
 
 # Compiled into the interpreter, or a few kilobytes each.
 FREE = {
-    "__future__", "_collections", "_collections_abc", "_heapq", "_json", "_posixsubprocess", "_sha2", "_sha256",
+    "__future__", "_collections", "_heapq", "_json", "_posixsubprocess", "_sha2", "_sha256",
     "_signal", "_socket", "_stat", "_struct", "array", "errno", "fcntl", "gc", "genericpath", "itertools", "mmap", "os",
-    "posixpath", "pwd", "select", "stat", "struct", "termios", "types", "zlib",
+    "posixpath", "pwd", "select", "stat", "struct", "termios", "zlib",
 }  # fmt: skip
 # pyserial brings it, where it is installed: 2 MB
 WITH_PYSERIAL = {
-    "serial", "_functools", "_operator", "_sre", "abc", "collections", "contextlib", "copyreg", "enum", "functools",
-    "importlib", "io", "keyword", "operator", "re", "reprlib", "warnings",
+    "serial", "_collections_abc", "_functools", "_operator", "_sre", "abc", "collections", "contextlib", "copyreg",
+    "enum", "functools", "importlib", "io", "keyword", "operator", "re", "reprlib", "types", "warnings",
 }  # fmt: skip
 OURS = {"heartbeat", "_hbfast", "_cffi_backend", "cython_runtime"}
 
 # Everything on the daemon's way from its start through years, but the system calls.
 DAEMON = """
 sys.modules["serial"] = None  # so serial lines are driven through termios
-from heartbeat import launch
-launch.load_compiled()
+from heartbeat import anew
+anew.stand_in()
 from heartbeat import config, files
 loaded = config.load({seed!r}, node="julius", machine=False)
 files.let_go()
@@ -93,6 +93,10 @@ def nothing_of_other_commands(daemon: set[str]) -> None:
 
 def test_the_parts_that_other_commands_need_stay_out_of_the_daemon(daemon):
     nothing_of_other_commands(daemon)
+
+
+def test_agents_that_nobody_has_configured_are_not_loaded(daemon):
+    assert not daemon & {f"heartbeat.agents.{each}" for each in ("delay", "mailto", "script", "redirect")}
 
 
 def test_asking_for_the_status_does_not_load_the_daemon():
