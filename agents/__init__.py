@@ -13,20 +13,8 @@ from __future__ import annotations
 import os
 
 from .address import Address, SendArp
-from .base import ANNOUNCEMENTS_NS, Agent, AgentError, SpawnedAgent
+from .base import ANNOUNCEMENTS_NS, Agent, AgentError, Builtin, SpawnedAgent, is_script
 from .network import shared
-from .script import (
-    OCF_ROOT,
-    Builtin,
-    OcfAgent,
-    Script,
-    Unit,
-    alarm_command,
-    alarm_recipients,
-    is_script,
-    ocf_parameter_file,
-    ocf_parameters,
-)
 from .together import FIRST, REST, WHOLE, announce, start, stop
 
 TYPE_CHECKING = False
@@ -34,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "ANNOUNCEMENTS_NS", "FIRST", "REST", "WHOLE", "Address", "Agent", "AgentError", "SpawnedAgent", "alarm_command",
-    "alarm_recipients", "announce", "aside", "disturbances", "notices", "resolve", "start", "stop", "take_notices",
+    "ANNOUNCEMENTS_NS", "FIRST", "REST", "WHOLE", "Address", "Agent", "AgentError", "SpawnedAgent", "announce", "aside",
+    "disturbances", "notices", "resolve", "start", "stop", "take_notices",
 ]  # fmt: skip
 
 _NAME_CHARACTERS = 64
@@ -86,7 +74,7 @@ def resolve(
     if not valid_name(name):
         return None
     scripts = (f"{config_dir}/resource.d/{name}", f"{root}{_INIT_SCRIPTS}/{name}")
-    script = next((Script(name, arguments, path) for path in scripts if is_script(path)), None)
+    script = next((_script(name, arguments, path) for path in scripts if is_script(path)), None)
     builtin = _builtin(name, arguments)
     first, second = (builtin, script) if builtin_first else (script, builtin)
     return first or second or _unit(name, arguments, root) or _ocf(name, arguments, config_dir, root)
@@ -109,11 +97,19 @@ def _builtin(name: str, arguments: Sequence[str]) -> Agent | None:
     return None
 
 
+def _script(name: str, arguments: Sequence[str], path: str) -> Agent:
+    from .script import Script  # noqa: PLC0415  as those below: a daemon of addresses alone has no use for it
+
+    return Script(name, arguments, path)
+
+
 def _unit(name: str, arguments: Sequence[str], root: str) -> Agent | None:
     """By its file: to ask systemd would mean to start a process and wait for it. A unit takes no arguments."""
     systemctl = next((path for path in _SYSTEMCTL if is_script(root + path)), None)
     if systemctl is None or arguments:
         return None
+    from .script import Unit  # noqa: PLC0415
+
     template, at, _ = name.partition("@")
     for unit in (name, template + at) if at else (name,):
         for directory in _UNIT_DIRECTORIES:
@@ -125,6 +121,8 @@ def _unit(name: str, arguments: Sequence[str], root: str) -> Agent | None:
 
 
 def _ocf(name: str, arguments: Sequence[str], config_dir: str, root: str) -> Agent | None:
+    from .script import OCF_ROOT, OcfAgent, ocf_parameters  # noqa: PLC0415
+
     agents = f"{root}{OCF_ROOT}/resource.d"
     if name == "OCF" and len(arguments) == 2 and all(map(valid_name, arguments)):
         return _ocf_by_file(name, arguments, config_dir, agents)
@@ -142,6 +140,8 @@ def _ocf(name: str, arguments: Sequence[str], config_dir: str, root: str) -> Age
 
 def _ocf_by_file(name: str, arguments: Sequence[str], config_dir: str, agents: str) -> Agent | None:
     """`OCF::type::instance`: the first provider that has the type, parameters from CONFIG/conf/OCF/type/instance."""
+    from .script import OcfAgent, ocf_parameter_file  # noqa: PLC0415
+
     kind, instance = arguments
     try:
         providers = sorted(os.listdir(agents))

@@ -13,9 +13,8 @@ import time
 
 from . import delay, mailto, resolve
 from .address import Address
-from .base import BAD_ARGUMENTS, NOT_RUNNING, SUCCESS, UNIMPLEMENTED, AgentError, InlineAgent
+from .base import BAD_ARGUMENTS, NOT_RUNNING, SUCCESS, UNIMPLEMENTED, AgentError, Builtin, InlineAgent
 from .redirect import redirect
-from .script import Builtin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,6 +6,9 @@ Rules: starting what runs and stopping what does not are successes. Exit codes a
 
 from __future__ import annotations
 
+import os
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,3 +111,32 @@ class SpawnedAgent(Agent):
     def running(self, code: int, output: str) -> bool | None:
         """What the exit code and standard output of `command("status")` mean; None: this agent cannot say."""
         raise NotImplementedError
+
+
+class Builtin(SpawnedAgent):
+    """One of ours in an interpreter of its own. No status step: MailTo and Delay hold nothing, and an address is only
+    ever redirected so."""
+
+    def __init__(self, name: str, arguments: Sequence[str], *, detached: bool) -> None:
+        super().__init__(name, arguments)
+        self.detached = detached
+
+    def validate(self) -> None:
+        if self.name == "Delay":
+            from .delay import seconds  # noqa: PLC0415  as the next one, not in the daemon, which never asks
+
+            seconds(self.arguments)
+        else:
+            from .mailto import parse  # noqa: PLC0415
+
+            parse(self.arguments)
+
+    def command(self, verb: str) -> list[str]:
+        return [sys.executable, "-I", "-m", "heartbeat.agents", self.name, *self.arguments, verb]
+
+    def running(self, code: int, output: str) -> bool | None:
+        return None
+
+
+def is_script(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.X_OK)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 
-from .base import BAD_ARGUMENTS, AgentError
+from .base import BAD_ARGUMENTS, AgentError, Builtin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,6 +65,19 @@ def parse(arguments: Sequence[str]) -> tuple[list[str], str]:
             raise AgentError(BAD_ARGUMENTS, f"MailTo: {recipient!r} is not a mail address")
     subject = arguments[1] if len(arguments) > 1 and arguments[1] else SUBJECT
     return recipients, _line(subject)[:_SUBJECT_CHARACTERS]
+
+
+def alarm_command(recipients: Sequence[str], text: str) -> list[str]:
+    """What mails an alarm, each line of the text one, to addresses that `parse` has taken."""
+    return Builtin("MailTo", [",".join(recipients), text], detached=True).command(ALARM)
+
+
+def alarm_recipients(arguments: Sequence[str]) -> list[str]:
+    """The addresses in the arguments of a MailTo resource, none where they make no sense."""
+    try:
+        return parse(arguments)[0]
+    except AgentError:
+        return []
 
 
 def _line(text: str) -> str:

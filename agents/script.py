@@ -1,4 +1,4 @@
-"""Agents that run as child processes: our own slow ones, the operator's scripts, systemd units, OCF agents.
+"""Agents that run as child processes: the operator's scripts, systemd units, OCF agents. Loaded where there are any.
 
 Rules: an argument list, never a shell. Nothing here starts a process (`heartbeat.children` does) and nothing reads more
 than a directory entry, but for an OCF parameter file, once.
@@ -6,10 +6,6 @@ than a directory entry, but for an OCF parameter file, once.
 
 from __future__ import annotations
 
-import os
-import sys
-
-from . import delay, mailto
 from .base import BAD_ARGUMENTS, NOT_RUNNING, SUCCESS, AgentError, SpawnedAgent
 
 TYPE_CHECKING = False
@@ -48,40 +44,6 @@ def says_running(output: str) -> bool:
                 return False
             position = output.find(word, position + 1)
     return "running" in output or "Running" in output or "OK" in output
-
-
-class Builtin(SpawnedAgent):
-    """One of ours in an interpreter of its own. No status step: MailTo and Delay hold nothing, and an address is only
-    ever redirected so."""
-
-    def __init__(self, name: str, arguments: Sequence[str], *, detached: bool) -> None:
-        super().__init__(name, arguments)
-        self.detached = detached
-
-    def validate(self) -> None:
-        if self.name == "Delay":
-            delay.seconds(self.arguments)
-        else:
-            mailto.parse(self.arguments)
-
-    def command(self, verb: str) -> list[str]:
-        return [sys.executable, "-I", "-m", "heartbeat.agents", self.name, *self.arguments, verb]
-
-    def running(self, code: int, output: str) -> bool | None:
-        return None
-
-
-def alarm_command(recipients: Sequence[str], text: str) -> list[str]:
-    """What mails an alarm, each line of the text one, to addresses that `mailto.parse` has taken."""
-    return Builtin("MailTo", [",".join(recipients), text], detached=True).command(mailto.ALARM)
-
-
-def alarm_recipients(arguments: Sequence[str]) -> list[str]:
-    """The addresses in the arguments of a MailTo resource, none where they make no sense."""
-    try:
-        return mailto.parse(arguments)[0]
-    except AgentError:
-        return []
 
 
 class Script(SpawnedAgent):
@@ -185,7 +147,3 @@ def ocf_parameter_file(path: str) -> dict[str, str]:
             raise AgentError(BAD_ARGUMENTS, f"{path}:{number}: only NAME=value without expansions is understood")
         found[name if name.startswith("OCF_") else f"OCF_RESKEY_{name}"] = value
     return found
-
-
-def is_script(path: str) -> bool:
-    return os.path.isfile(path) and os.access(path, os.X_OK)

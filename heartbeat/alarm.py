@@ -8,13 +8,12 @@ everything. A mail is a process of its own (MailTo's), which outlives the daemon
 
 from __future__ import annotations
 
-from heartbeat import agents
 from heartbeat.children import Children
 from heartbeat.core.actions import CRIT, ERROR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from heartbeat.core.settings import Group
     from heartbeat.loop import Loop
@@ -33,6 +32,7 @@ class Alarms:
         self._loop = loop
         self._children = Children(loop.poller, loop.log.output, self._ended, loop.later)
         self._recipients: list[str] = []
+        self._command: Callable[[Sequence[str], str], list[str]]  # where there are recipients
         self._environment: Mapping[str, str] = {}
         self._divisor = 1
         self._waiting: list[str] = []
@@ -43,13 +43,13 @@ class Alarms:
 
     def configure(self, groups: Sequence[Group], environment: Mapping[str, str], divisor: int) -> None:
         """environment: of the mail's process, HA_mailserver and all. divisor: as everywhere, of all times."""
-        named = [
-            recipient
-            for group in groups
-            for resource in group.resources
-            if resource.name == "MailTo"
-            for recipient in agents.alarm_recipients(resource.arguments)
-        ]
+        notifiers = [each for group in groups for each in group.resources if each.name == "MailTo"]
+        named: list[str] = []
+        if notifiers:
+            from heartbeat.agents import mailto  # noqa: PLC0415  where nobody is to be mailed, nothing knows how
+
+            self._command = mailto.alarm_command
+            named = [recipient for each in notifiers for recipient in mailto.alarm_recipients(each.arguments)]
         self._recipients = list(dict.fromkeys(named))[:RECIPIENTS]
         self._environment = environment
         self._divisor = divisor
@@ -83,7 +83,7 @@ class Alarms:
         self._waiting.clear()
         self._more = 0
         self._mails += 1
-        argv = agents.alarm_command(self._recipients, "\n".join(lines))
+        argv = self._command(self._recipients, "\n".join(lines))
         try:
             self._children.spawn(self._mails, NAME, argv, self._environment, detached=True)
         except OSError as error:

@@ -18,9 +18,10 @@ from fuzz.choices import SEPARATOR
 
 from heartbeat.agents import Address, AgentError, SpawnedAgent, delivery, mailto, resolve
 from heartbeat.agents import network as of_network
+from heartbeat.agents.base import Builtin
 from heartbeat.agents.netlink import RTM_GETADDR, RTM_GETLINK, attribute, attributes
 from heartbeat.agents.network import Network
-from heartbeat.agents.script import Builtin, ocf_parameter_file
+from heartbeat.agents.script import ocf_parameter_file
 from heartbeat.config.words import WordError, resource
 
 SCRIPTS_FIRST, AS_WORD, PARAMETERS, SERVER, OUTPUT = 1, 2, 4, 8, 16
