@@ -7,6 +7,7 @@ HEARTBEAT_BUILD = release   stable ABI, one wheel per processor for every CPytho
 """
 
 import os
+import runpy
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -21,7 +22,7 @@ COMPILE, LINK, MACROS = {
     "asan": (["-O1", "-g", *SANITIZERS], SANITIZERS, []),
     "fuzz": (["-O1", "-g", "-fsanitize=fuzzer-no-link", *SANITIZERS], ["-fsanitize=fuzzer-no-link", *SANITIZERS], []),
 }[MODE]
-KERNEL = "heartbeat/kernel_build.py"
+KERNEL, SOURCE = "heartbeat/kernel_build.py", "heartbeat/source_build.py"
 
 # what the Limited API lacks compiles as an implicit declaration and fails only at import
 extensions = [
@@ -31,16 +32,18 @@ extensions = [
 ]  # fmt: skip
 
 
-class BuildPy(build_py):
+class BuildPy(build_py):  # without the build scripts, which no installed program needs
     def find_package_modules(self, package, package_dir):
-        """All but the build script, which no installed program needs."""
-        found = super().find_package_modules(package, package_dir)
-        return [module for module in found if Path(module[2]) != Path(KERNEL)]
+        return [found for found in super().find_package_modules(package, package_dir) if found[1][-6:] != "_build"]
+
+    def build_module(self, module, module_file, package):
+        built = super().build_module(module, module_file, package)
+        Path(built[0]).write_bytes(runpy.run_path(SOURCE)["lean"](Path(module_file).read_bytes(), module_file))
+        return built
 
 
 setup(
     ext_modules=cythonize(extensions, build_dir="build/cython", compiler_directives={"linetrace": MODE == "debug"}),
-    cffi_modules=[f"{KERNEL}:ffibuilder"],
-    cmdclass={"build_py": BuildPy},
+    cffi_modules=[f"{KERNEL}:ffibuilder"], cmdclass={"build_py": BuildPy},
     options={"bdist_wheel": {"py_limited_api": "cp311"} if MODE == "release" else {}},
-)
+)  # fmt: skip

@@ -123,7 +123,7 @@ def test_the_wheel_holds_the_program_and_nothing_else(wheel):
     for module in ("auth", "codec", "wheel"):
         assert f"_hbfast/{module}.abi3.so" in names
         assert f"_hbfast/{module}.pyi" in names
-    assert {"_hbfast/py.typed", "heartbeat/py.typed", "heartbeat/_kernel.abi3.so"} <= set(names)
+    assert {"_hbfast/py.typed", "heartbeat/_kernel.abi3.so"} <= set(names)
     assert "heartbeat/data/heartbeat.service" in names
     pages = {Path(name).name for name in names if "/share/man/" in name}
     assert pages == {path.name for path in (ROOT / "man").iterdir()}
@@ -135,7 +135,17 @@ def test_every_module_of_the_clone_is_in_the_wheel(wheel):
     tracked = run("git", "-C", ROOT, "ls-tree", "-r", "--name-only", "HEAD", "heartbeat/", "agents/", "_hbfast/")
     sources = {line.replace("agents/", "heartbeat/agents/", 1) if line.startswith("agents/") else line
                for line in tracked.splitlines() if line.endswith((".py", ".pyi"))}  # fmt: skip
-    assert sources - names == {"heartbeat/kernel_build.py"}
+    assert sources - names == {"heartbeat/kernel_build.py", "heartbeat/source_build.py"}
+
+
+def test_a_module_of_the_wheel_is_that_of_the_clone_without_docstrings_and_annotations(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        found = archive.read("heartbeat/core/cluster.py").decode()
+    assert "class Cluster" in found
+    assert '"""' not in found
+    assert "->" not in found
+    source = (ROOT / "heartbeat/core/cluster.py").read_text()
+    assert found.count("\n") == source.count("\n")  # a traceback's lines are the clone's
 
 
 def test_the_commands_are_there(alone):

@@ -79,6 +79,7 @@ ALLOWED = {
     "heartbeat.sim": {"_hbfast", "heartbeat.core", "heartbeat.config"},
     "heartbeat.cli": EVERYTHING,
     "heartbeat.kernel_build": set(),
+    "heartbeat.source_build": set(),
     "heartbeat": set(),
 } | {tool: set() for tool in TOOLS} | {"heartbeat.held": {"heartbeat.jsontext"}}  # fmt: skip
 
