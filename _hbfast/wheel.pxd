@@ -10,7 +10,7 @@ cdef struct Node:
     int64_t at
     int32_t next
     int32_t previous
-    int16_t slot                # ring * 64 + slot, FAR, or -1: not armed
+    int16_t place               # 1 + its slot, which is ring * 64 + slot or FAR; 0: not armed
 
 cdef struct Due:
     int64_t at
@@ -23,7 +23,7 @@ cdef class TimerWheel:
     cdef int64_t earliest       # the answer of next_due, while known
     cdef bint known
     cdef Node* nodes
-    cdef Due* found             # room for due(), so that it allocates its answer alone
+    cdef Due* found             # behind them: room for due(), so that it allocates its answer alone
     cdef uint64_t[RINGS] occupied
     cdef int32_t[FAR + 1] heads
 

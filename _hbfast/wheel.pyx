@@ -16,7 +16,7 @@ set in the lowest occupied ring is the earliest slot. When the wheel's tick ente
 timers move down; each does so at most four times.
 """
 
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport INT64_MAX
 from libc.stdlib cimport qsort
 
@@ -45,23 +45,21 @@ cdef class TimerWheel:
             raise ValueError("capacity and now are not negative")
         self.capacity = capacity
         self.tick = <int64_t>now // TICK_NS
-        self.nodes = <Node*>PyMem_Malloc((self.capacity + 1) * sizeof(Node))
-        self.found = <Due*>PyMem_Malloc((self.capacity + 1) * sizeof(Due))
-        if self.nodes == NULL or self.found == NULL:
+        # One piece, all zeros: so large a one comes straight from the kernel, and what is never used is never there.
+        self.nodes = <Node*>PyMem_Calloc(self.capacity + 1, sizeof(Node) + sizeof(Due))
+        if self.nodes == NULL:
             raise MemoryError
-        for i in range(self.capacity):
-            self.nodes[i].slot = NONE
+        self.found = <Due*>(self.nodes + self.capacity + 1)
         for i in range(FAR + 1):
             self.heads[i] = NONE
 
     def __dealloc__(self):
         PyMem_Free(self.nodes)
-        PyMem_Free(self.found)
 
     def __reduce__(self):
         """What is armed; the rings follow from it."""
         cdef int32_t i
-        cdef list armed = [(i, self.nodes[i].at) for i in range(self.capacity) if self.nodes[i].slot != NONE]
+        cdef list armed = [(i, self.nodes[i].at) for i in range(self.capacity) if self.nodes[i].place]
         return TimerWheel, (self.capacity, self.tick * TICK_NS), armed
 
     def __setstate__(self, armed):
@@ -79,7 +77,7 @@ cdef class TimerWheel:
         if ring < RINGS:
             slot = ring * 64 + <int>((tick >> (6 * ring)) & 63)
             self.occupied[ring] |= <uint64_t>1 << (slot & 63)
-        node.slot = slot
+        node.place = slot + 1
         node.previous = NONE
         node.next = self.heads[slot]
         if node.next != NONE:
@@ -88,15 +86,16 @@ cdef class TimerWheel:
 
     cdef void unlink(self, int32_t key) noexcept:
         cdef Node* node = &self.nodes[key]
+        cdef int slot = node.place - 1
         if node.next != NONE:
             self.nodes[node.next].previous = node.previous
         if node.previous != NONE:
             self.nodes[node.previous].next = node.next
         else:
-            self.heads[node.slot] = node.next
-            if node.next == NONE and node.slot < FAR:
-                self.occupied[node.slot >> 6] &= ~(<uint64_t>1 << (node.slot & 63))
-        node.slot = NONE
+            self.heads[slot] = node.next
+            if node.next == NONE and slot < FAR:
+                self.occupied[slot >> 6] &= ~(<uint64_t>1 << (slot & 63))
+        node.place = 0
 
     cdef int first_slot(self) noexcept:
         """The slot whose timers are the earliest; FAR where the rings are empty."""
@@ -175,11 +174,11 @@ cdef class TimerWheel:
         return n
 
     cdef bint waits(self, int32_t key, int64_t now) noexcept:
-        return 0 <= key < self.capacity and self.nodes[key].slot != NONE and self.nodes[key].at > now
+        return 0 <= key < self.capacity and self.nodes[key].place and self.nodes[key].at > now
 
     cdef void set(self, int32_t key, int64_t at) noexcept:
         cdef Node* node = &self.nodes[key]
-        if node.slot != NONE:
+        if node.place:
             self.forget(node.at)
             self.unlink(key)
         node.at = at
@@ -201,7 +200,7 @@ cdef class TimerWheel:
         self.unset(k)
 
     cdef void unset(self, int32_t key) noexcept:
-        if self.nodes[key].slot != NONE:
+        if self.nodes[key].place:
             self.forget(self.nodes[key].at)
             self.unlink(key)
 

@@ -64,6 +64,7 @@ def lock_memory() -> str | None:
     if not _may_lock_without_limit():
         # The call might succeed under a finite limit, and an allocation fail later, in the middle of a take-over.
         return "memory is not locked: it needs CAP_IPC_LOCK or an unlimited RLIMIT_MEMLOCK (LimitMEMLOCK=infinity)"
+    _kernel.forget_code()  # or what only the start has run would be locked, and all that lies beside what runs
     result = _kernel.lock_memory()
     if result < 0:
         return f"memory is not locked: {os.strerror(-result)}"

@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -125,6 +127,51 @@ def test_memory_is_locked_on_fault():
         "print(locked > 1000, resident < locked)"
     )
     assert in_a_process(code).splitlines() == ["None", "True True"], "all locked, and not all of it made resident"
+
+
+FORGET = """
+import sys
+sys.path += {paths!r}
+import struct
+from heartbeat._kernel import lib
+def parts():
+    found, of_file = [], False
+    for line in open("/proc/self/smaps"):
+        words = line.split()
+        if words[0].endswith(":"):
+            found[-1][words[0]] = words[1:]
+        else:
+            found.append({{"mode": words[1], "offset": words[2], "file": words[5] if len(words) > 5 else ""}})
+    return [part for part in found if part["file"].startswith("/") and "w" not in part["mode"]]
+def dirty(parts):
+    return sum(int(part["Private_Dirty:"][0]) for part in parts)
+def rss(parts):
+    return sum(int(part["Rss:"][0]) for part in parts)
+parts()
+before = parts()
+lib.forget_code()
+after = parts()
+print(len(before), len(after), rss(before), rss(after), dirty(before), dirty(after))
+print(*{{part["file"] for part in after if part["offset"] == "00000000" and "dd" in part["VmFlags:"]}}, "-")
+import json, re, zlib
+print(json.loads(json.dumps([re.sub("a", "b", "aa"), zlib.crc32(b"x")])))
+"""
+
+
+@with_kernel
+def test_code_that_has_run_is_forgotten_and_runs_again():
+    """What a loader has written into a library stays, and each file's head, by which a dump of the process names it."""
+    paths = [str(Path(realtime.__file__).parents[1]), sysconfig.get_path("platlib")]
+    argv = [sys.executable, "-I", "-S", "-c", FORGET.format(paths=paths)]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    counts, dumped, works = done.stdout.splitlines()
+    mappings, pieces, before, after, *dirty = map(int, counts.split())
+    assert pieces > 4 * mappings
+    assert after < before * 3 // 4
+    assert dirty[0] == dirty[1]
+    assert dumped == "-"
+    assert works == f"['bb', {zlib.crc32(b'x')}]"
 
 
 @root
