@@ -113,5 +113,6 @@ def test_a_file_speaks_of_the_program_alone():
 
 
 def test_no_build_product_is_kept():
-    products = (".c", ".so", ".o", ".pyc", ".whl", ".egg-info", ".orig", ".rej")
-    assert [name for name in tracked() if name.endswith(products)] == []
+    products = (".so", ".o", ".pyc", ".whl", ".egg-info", ".orig", ".rej")
+    made = [name for name in tracked() if name.endswith(".c") and name.split("/")[0] in ("_hbfast", "heartbeat")]
+    assert [name for name in tracked() if name.endswith(products)] + made == []
