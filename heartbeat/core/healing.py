@@ -78,7 +78,7 @@ class Healing:
                 machine.contested_at = None
             elif self._deaf:
                 yielding.append(machine)
-            elif self._resources.local(machine) and (seen.groups[label] != KEPT or self._resources.other.follows):
+            elif self._keeps(machine, seen.groups[label]):
                 self._keep(key, machine)
             elif seen.groups[label] == KEPT:
                 yielding.append(machine)
@@ -86,6 +86,12 @@ class Healing:
                 machine.contested_at = now
                 self._timers.arm(self._timer, now + YIELD_NS // self._resources.settings.divisor)
         self._yield(yielding)
+
+    def _keeps(self, machine: GroupMachine, letter: str) -> bool:
+        """Where each file prefers its own node it is the first one's, by their names; but not from when it is up on the
+        other and still starts here, which may take long."""
+        first = self._resources.other.follows and machine.state == HELD
+        return self._resources.local(machine) and (letter != KEPT or first)
 
     def _keep(self, key: str, machine: GroupMachine) -> None:
         if not machine.announced and machine.state == HELD:

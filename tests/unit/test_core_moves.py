@@ -438,3 +438,23 @@ def test_a_hand_over_ends_when_its_taker_is_quarantined(world):
     assert [node.name for node in (julius, caesar) if node.up] == [JULIUS] or caesar.up == UP
     assert julius.view().stable
     assert caesar.view().stable
+
+
+def test_what_still_starts_on_one_goes_where_it_is_up(world):
+    """Each file prefers its own node, and of these it would be the first one's; where it hangs, though."""
+    own = {node: Group(KEY, node, SEED_GROUP.resources) for node in (JULIUS, CAESAR)}
+    julius = world.boot(JULIUS, groups=(own[JULIUS],))
+    world.run(60)
+    caesar = world.boot(CAESAR, groups=(own[CAESAR],))
+    world.run(20)
+    assert (julius.up, caesar.up) == (UP, [])
+    world.drop = lambda sender, message, medium: True
+    caesar.hanging = {("start", UP[1])}
+    world.run(20)
+    assert (julius.up, caesar.up) == (UP, UP[:1])
+    world.drop = None
+    world.run(15)
+    assert (julius.claims(), caesar.claims()) == ([KEY], [])
+    end_of_the_hanging(caesar)
+    world.run(10)
+    assert (julius.up, caesar.up) == (UP, [])
