@@ -18,7 +18,7 @@ from heartbeat import files, persist, privileges, realtime, report
 from heartbeat.control import Control
 from heartbeat.core.actions import ERROR, INFO, WARN
 from heartbeat.core.cluster import Cluster
-from heartbeat.core.events import Reload, Request, Tick
+from heartbeat.core.events import LeaseLapsed, Reload, Request, Tick
 from heartbeat.executor import Executor, environment
 from heartbeat.lateness import Lateness
 from heartbeat.lean import signal
@@ -226,6 +226,8 @@ class _Daemon:
         return max(self._config.keepalive_ms * MILLISECOND // self._config.divisor // PARTS, MILLISECOND)
 
     def _tell(self, event: Any, instant: int) -> None:
+        if type(event) is LeaseLapsed:
+            self._executor.lease.told()
         for action in self._journal.tell(event, instant):
             self._executor.do(action, instant)
 

@@ -12,7 +12,8 @@ Rules:
 * The clock is looked at again behind each of them: what came too late, because this process was stopped just there, is
   taken back.
 * With the last sign older than a lease nothing is granted or renewed, but told to the core (LeaseLapsed). Only a new
-  `hold` grants then. A node that is alone has nobody to be too late for.
+  `hold` grants then, which is not one from before the core was told. A node that is alone has nobody to be too late
+  for.
 * A lease is cut when the other node is to begin to answer, as agreed: it runs for `overlap_ns` more at most and is
   renewed no more. Only a new `hold` grants it again.
 * A frame on loopback is lost when a flood has filled the processor's queue. A lost renewal is mended by the next one; a
@@ -83,6 +84,7 @@ class Lease:
         self._alone = False
         self._granted: dict[str, int] = {}  # key → how often the grant is still to be repeated
         self._cut: set[str] = set()
+        self._lapsed = False  # and the core does not know it yet
         self._sign_ns: int | None = None
         self._extended_ns = 0
 
@@ -188,7 +190,7 @@ class Lease:
         if cut:
             self._shorten(cut)
         fresh = [key for key in keys if key not in self._granted]
-        if not fresh:
+        if not fresh or self._lapsed:
             return
         now = self._loop.now()
         if now - instant > self._lease_ns - self._guard_ns:
@@ -274,7 +276,12 @@ class Lease:
         if self._loop.now() - now > self._slack_ns and not self._alone:
             self._lapse()
 
+    def told(self) -> None:
+        """The core is told now that the leases have lapsed."""
+        self._lapsed = False
+
     def _lapse(self) -> None:
+        self._lapsed = True
         self._gate.end((*self._granted, *self._cut), keeping=())
         self._granted = {}
         self._cut = set()

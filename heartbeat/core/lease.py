@@ -114,6 +114,9 @@ class Lease(Machine):
     def lapse(self, why: str) -> None:
         """The leases have run out, or nearly: nothing is renewed before the peer was asked."""
         peer = self._resources.other.peer
+        if peer is None:  # nobody is to be asked: they are granted anew
+            self._keys = ()
+            self.refresh()
         if self.state == LAPSED or peer is None:
             return
         now = self._outbox.now

@@ -248,7 +248,12 @@ class Driver:
     def _lapsed(self) -> None:
         self.note("lease lapsed")
         self.changed()
-        self.later(0, self._tell_if_alive, (LeaseLapsed(), self.life))
+        self.later(0, self._tell_lapsed, self.life)
+
+    def _tell_lapsed(self, life: int) -> None:
+        if life == self.life:
+            self._lease.told()
+            self._tell_if_alive((LeaseLapsed(), life))
 
     # --- actions
 

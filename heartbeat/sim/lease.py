@@ -2,7 +2,8 @@
 
 It follows the daemon's rules. A status that a medium took renews what is held, and any status does where the node is
 alone; a renewal revives nothing. A grant is good for a keepalive less, because it comes between two signs of life.
-With the last sign older than a lease nothing is granted or renewed, but told to the core.
+With the last sign older than a lease nothing is granted or renewed, but told to the core; and until it is told,
+nothing that it says is of now.
 """
 
 from __future__ import annotations
@@ -109,8 +110,8 @@ class Lease:
     """
 
     __slots__ = (
-        "_cut", "_cut_ns", "_grant_ns", "_granted", "_kernel", "_length_ns", "_signed", "_slack_ns", "_world", "alone",
-        "calm", "patience_ns", "sign",
+        "_cut", "_cut_ns", "_grant_ns", "_granted", "_kernel", "_lapsed", "_length_ns", "_signed", "_slack_ns",
+        "_world", "alone", "calm", "patience_ns", "sign",
     )  # fmt: skip
 
     def __init__(self, world: World, kernel: KernelLeases, sign: Sign) -> None:
@@ -123,6 +124,7 @@ class Lease:
         self._signed = False  # this run has given a sign of life, or has taken over the last one's
         self._granted: dict[str, None] = {}
         self._cut: set[str] = set()
+        self._lapsed = False  # and the core does not know it yet
         self._length_ns = self._grant_ns = self._slack_ns = self._cut_ns = 0
 
     def configure(self, settings: Settings, rate: int, unity: int) -> None:
@@ -170,7 +172,7 @@ class Lease:
         self._kernel.drop(ended)
         self._kernel.cut(cut, self._world.now + self._cut_ns)
         fresh = [key for key in keys if key not in self._granted]
-        if not fresh:
+        if not fresh or self._lapsed:
             return False
         now = self._world.now
         since = min(self.sign.at, instant) if self._signed and not alone else instant
@@ -200,7 +202,12 @@ class Lease:
             self.calm = True
         return lapsed
 
+    def told(self) -> None:
+        """The core is told now that it has lapsed."""
+        self._lapsed = False
+
     def _lapse(self) -> bool:
+        self._lapsed = True
         self._kernel.drop([*self._granted, *self._cut])
         self._granted = {}
         self._cut = set()

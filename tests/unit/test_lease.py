@@ -351,6 +351,7 @@ def test_a_status_long_after_the_last_one_renews_nothing(bench):
     assert bench.running == []
     assert bench.lapsed == 1
     # it had just reached the peer, so what the core decides next counts from here
+    bench.lease.told()
     bench.hold()
     bench.hold("a")
     assert bench.running == ["a"]
@@ -387,6 +388,23 @@ def test_a_lapse_is_told_once(bench):
     assert bench.lapsed == 1
 
 
+def test_what_the_core_wants_before_it_is_told_of_a_lapse_is_not_granted(bench):
+    """A group of several was released meanwhile, say: the rest is not to be held because of that."""
+    bench.ready("a", "b")
+    bench.beat()
+    bench.loop.wait(LEASE_MS)
+    bench.beat()
+    assert bench.lapsed == 1
+    bench.hold("a")
+    bench.loop.wait(50)
+    bench.beat()
+    assert bench.running == []
+    bench.lease.told()
+    bench.hold()
+    bench.hold("a")
+    assert bench.running == ["a"]
+
+
 def test_nothing_is_granted_on_a_decision_that_is_old(bench):
     bench.ready()
     decided = bench.loop.time
@@ -404,6 +422,7 @@ def test_nor_on_an_old_one_of_a_node_that_was_alone(bench):
     bench.loop.wait(LEASE_MS)
     bench.hold("a", alone=True, instant=decided)
     assert bench.running == []
+    bench.lease.told()
     bench.hold("a", alone=True)
     bench.loop.wait(50)
     bench.beat(instant=decided)
@@ -475,6 +494,7 @@ def test_no_lease_outlasts_the_peers_patience(bench):
         if bench.lapsed:
             bench.loop.events.clear()
             lapses += 1
+            bench.lease.told()
             bench.hold()
             held_now = False
         if bench.running:

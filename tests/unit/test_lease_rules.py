@@ -268,6 +268,16 @@ def test_the_daemon_may_notice_first(world):
     assert julius.holding == (KEY,)
 
 
+def test_one_that_has_no_other_node_holds_anew_what_has_lapsed(world):
+    """Nobody is to be asked, and what was granted has ended."""
+    julius = world.boot(JULIUS, nodes=(JULIUS,))
+    world.run(60)
+    assert julius.holding == (KEY,)
+    julius.holding = ()
+    julius.tell(LeaseLapsed())
+    assert julius.holding == (KEY,)
+
+
 def test_one_that_holds_nothing_asks_too(world):
     """While it did not run the other left, came back and took all; and does not run now. Its last word is old."""
     julius, caesar = world.both()
