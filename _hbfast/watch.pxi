@@ -241,7 +241,6 @@ cdef class Watch:
     cdef int epoll
     cdef int timer
     cdef uint8_t* room
-    cdef object crc32
     cdef Layout layout          # of what is said, as a netstring
     cdef Py_ssize_t said        # octets of it, as sent last; 0: nothing was
     cdef uint32_t begun         # what the journal's digest is after its head
@@ -287,12 +286,10 @@ cdef class Watch:
         PyMem_Free(self.room)
 
     def __init__(self, Beat own not None, Repetition repetition not None, int epoll, int timer):
-        import zlib
         self.own = own
         self.repetition = repetition
         self.epoll = epoll
         self.timer = timer
-        self.crc32 = zlib.crc32
         self.set_for = FIRED
         self.ends = []
         self.renewals = []
@@ -357,7 +354,7 @@ cdef class Watch:
                 return ready
             for i in range(self.media):
                 end = <End>self.at_once[i]
-                if not end.stream and end.due() <= now:
+                if end.rest or (not end.stream and end.due() <= now):
                     return ready
 
     # --- heard
@@ -439,7 +436,7 @@ cdef class Watch:
         """This node's status once more; False: not this way, and nothing was done."""
         cdef End end
         cdef Layout layout, line = None
-        cdef uint64_t wall_s = watch_clock(CLOCK_REALTIME) // 1000000000
+        cdef uint64_t stamp, wall_s = watch_clock(CLOCK_REALTIME) // 1000000000
         cdef Py_ssize_t size = 0, line_size = 0
         cdef bint taken = False
         cdef int i, error
@@ -451,20 +448,23 @@ cdef class Watch:
                 return False
             if end.stream and line is None:
                 line = self.prepared(False)
+                if line is None:
+                    return False
         layout = self.prepared(True)
         if layout is None or not self.own.say(now, wall_s):
             return False
         self.late.append(now - due)
-        self.note_tick(wall_s, now)
+        stamp = self.own.stamps[self.own.times - 1]
+        self.note_tick(stamp, wall_s, now)
         for i in range(self.media):
             end = <End>self.at_once[i]
             if end.netstring:
                 if size == 0:
-                    size = self.said = layout.write(self.own.sequence, self.own.stamps[self.own.times - 1])
+                    size = self.said = layout.write(self.own.sequence, stamp)
                 error = end.send(layout, size, now)
             else:
                 if line_size == 0:
-                    line_size = line.write(self.own.sequence, self.own.stamps[self.own.times - 1])
+                    line_size = line.write(self.own.sequence, stamp)
                 error = end.send(line, line_size, now)
             if error:
                 self.failed.append((end, error))
@@ -490,8 +490,8 @@ cdef class Watch:
         if netstring and layout is not None and layout is not self.layout:
             self.layout = layout
             self.said = 0
-            head = PyBytes_FromStringAndSize(<char*>layout.body.data, layout.body.head)
-            self.begun = self.crc32(b"0" + head, 1)
+            # of a Transmit of a status: its priority, then the unsigned frame
+            self.begun = crc32_on(crc32_on(1, b"0", 1), layout.body.data, layout.body.head)
         return layout
 
     cdef int renew(self, bint taken, int64_t now) except -1:
@@ -521,7 +521,6 @@ cdef class Watch:
     cdef void note_repeated(self, End end, int64_t now) noexcept:
         """How often, the last number, and where the record of the status is."""
         cdef uint8_t* out
-        cdef int64_t i
         cdef uint64_t count = 1
         if self.records == NULL:
             return
@@ -537,7 +536,7 @@ cdef class Watch:
         put_little(out + 12, end.place, 4)
         self.put_head(end.again, 16, now, 0, 0, REPEATED_RECORD)
 
-    cdef void note_tick(self, uint64_t wall_s, int64_t now) noexcept:
+    cdef void note_tick(self, uint64_t stamp, uint64_t wall_s, int64_t now) noexcept:
         """With the digest of the unsigned frame, whose head is taken."""
         cdef Body body = self.layout.body
         cdef uint32_t digest
@@ -548,7 +547,7 @@ cdef class Watch:
         for i in range(self.media):
             (<End>self.at_once[i]).again = 0
         self.said = 0
-        body.write(self.own.sequence, self.own.stamps[self.own.times - 1])
+        body.write(self.own.sequence, stamp)
         digest = crc32_on(self.begun, body.data + body.head, body.size - body.head)
         digest = crc32_on(digest, b"%%%\n", MARKER)
         out = self.records + self.at + HEAD

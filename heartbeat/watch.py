@@ -34,8 +34,7 @@ class Watch:
         self._executor = executor
         self._journal = journal
         self._lateness = lateness
-        self._kept: codec.Watch | None = None
-        self._repeats: tuple[codec.Beat, codec.Repetition] | None = None
+        self._kept: codec.Watch | None = None  # made of what a cluster has from its beginning
 
     def keep(self, until: int | None, set_for: int | None) -> int | None:
         """Until something is not plain, `until` at the latest. set_for: what the timer is set for; less than 0: it is
@@ -43,8 +42,7 @@ class Watch:
         repeats = self._cluster.repeats()
         if repeats is None or self._executor.pings.targets:
             return None
-        if self._kept is None or repeats is not self._repeats:
-            self._repeats = repeats
+        if self._kept is None:
             self._kept = codec.Watch(*repeats, self._loop.poller.fileno(), self._timer)
         kept = self._kept
         lease, now = self._executor.lease, self._loop.now()

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 RECEIVE_DATAGRAMS = 256  # per call, so that a flood cannot keep the daemon from its other work
 CHECK_NS = 1_000_000_000
 IPTOS_LOWDELAY = 0x10
-NEVER_NS = -1
+NOBODY_NS = -1
 
 # linux/sockios.h and linux/in.h; the standard library lacks them
 SIOCGIFADDR = 0x8915
@@ -244,14 +244,14 @@ class Datagrams:
                 interface=b"" if self.checks else self.device.encode(), index=self._index,
             )  # fmt: skip
         end.check_ns = self._check_at
-        end.heard_ns = NEVER_NS if self._heard_at is None else self._heard_at
+        end.heard_ns = NOBODY_NS if self._heard_at is None else self._heard_at
         end.patience_ns = 0 if self.deadline() is None else self.patience_ns
         return end
 
     def take_back(self, end: End) -> None:
         self._check_at = end.check_ns
         self._senders = []
-        if end.heard_ns != NEVER_NS:
+        if end.heard_ns != NOBODY_NS:
             self._heard_at = end.heard_ns
 
     def failed(self, number: int, now: int) -> None:

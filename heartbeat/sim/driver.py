@@ -253,7 +253,7 @@ class Driver:
     def _tell_lapsed(self, life: int) -> None:
         if life == self.life:
             self._lease.told()
-            self._tell_if_alive((LeaseLapsed(), life))
+            self.tell(LeaseLapsed())
 
     # --- actions
 

@@ -35,9 +35,10 @@ def clock():
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
-def status(node, sequence, stamp=0x6B02CAB7):
+def status(node, sequence, stamp=0x6B02CAB7, **more):
     fields = {"t": b"status", "st": b"active", "dt": b"7530", "protocol": b"1", "src": node}
     fields |= {"seq": b"%x" % sequence, "hg": b"6b02c88b", "ts": b"%x" % stamp, "ttl": b"3"}
+    fields |= more
     return Message([(name, 0, value) for name, value in fields.items()])
 
 
@@ -301,6 +302,23 @@ def test_it_is_said_on_all_media(station):
     assert os.read(master, 1000) == written
     assert (line.unsent, line.rest, line.moved_ns) == (len(written), b"", station.own.last_ns)
     assert line.wake_ns == line.clear_ns == station.own.last_ns + len(written) * OCTET_NS
+
+
+def test_what_a_line_has_not_taken_is_for_the_daemon_to_see_to(station):
+    """A frame that is longer than the port's queue: nothing else is said over its rest."""
+    line, _ = station.line()
+    station.beat()
+    long = status(b"julius", 5, more=b"x" * 12_000)
+    station.own.follow(long, 5, station.now, station.now, 1000 * S)
+    station.watch.until = station.now + 5 * S
+    assert station.watch.keep() == []
+    assert clock() < station.watch.until  # it has returned because of the line
+    [said] = station.own.taken()
+    written = encode(said, AUTH, "classic")
+    assert 0 < len(line.rest) < len(written)
+    assert line.unsent == len(written) - len(line.rest)
+    assert line.rest == written[line.unsent :]
+    assert line.wake_ns == station.own.last_ns + line.unsent // 2 * OCTET_NS
 
 
 @pytest.mark.parametrize("why", ["late", "busy", "judged", "interface"])
