@@ -8,6 +8,7 @@ password, encryption without proof of identity is still better than none.
 from __future__ import annotations
 
 import email.message
+import email.policy
 import email.utils
 import os
 import shutil
@@ -54,8 +55,18 @@ def compose_alarm(recipients: Sequence[str], alarms: Sequence[str], node: str) -
     )
 
 
+class _AddressPerLine(email.policy.EmailPolicy):
+    """Folds between addresses: the library puts an empty line before one that is longer than a line (CPython 3.11 to
+    3.13), and there the header ends."""
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        if name != "To":
+            return super().fold_binary(name, value)
+        return f"To: {f',{self.linesep} '.join(value.split(', '))}{self.linesep}".encode()
+
+
 def _letter(recipients: Sequence[str], subject: str, text: str, node: str) -> email.message.EmailMessage:
-    letter = email.message.EmailMessage()
+    letter = email.message.EmailMessage(_AddressPerLine())
     host = "".join(c for c in node if c.isascii() and (c.isalnum() or c in "-.")) or "localhost"
     letter["From"] = f"heartbeat@{host}"
     letter["To"] = ", ".join(recipients)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import email
+import email.utils
 import io
 import threading
 
 import pytest
 
 from heartbeat import decode, held, journal, journalfile, persist
-from heartbeat.agents import AgentError, mailto, resolve
+from heartbeat.agents import AgentError, delivery, mailto, resolve
 from heartbeat.agents.script import ocf_parameter_file
 
 
@@ -86,6 +88,15 @@ def test_a_recipient_whose_letter_cannot_be_written(recipient):
     with pytest.raises(AgentError, match="is not a mail address"):
         mailto.parse([f"root,{recipient}"])
     assert mailto.parse(["a.b@c,d@[10.0.0.1]"]) == (["a.b@c", "d@[10.0.0.1]"], "Resource Group")
+
+
+@pytest.mark.parametrize("length", [1, 77, 78, 254])
+def test_a_letter_to_an_address_that_is_longer_than_a_line(length):
+    """The library folded with an empty line, where the header ended: the rest of it was the letter's text."""
+    recipients = [*["a"] * 25, "b" * length, "c@d"]  # the first 25 are a line
+    letter = email.message_from_bytes(bytes(delivery.compose(recipients, "x", "acquired", "julius")))
+    assert [address for _, address in email.utils.getaddresses([letter["To"]])] == recipients
+    assert letter["Subject"].startswith("x acquired by julius at ")
 
 
 def test_a_journal_whose_memory_was_overwritten():
