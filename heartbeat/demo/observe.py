@@ -74,7 +74,11 @@ class Observer:
                     events.close()
 
     def since(self, instant_ns: int) -> list[Change]:
+        """What a kernel has been asked about is in it: events are read here too, however late the thread is."""
         with self._lock:
+            at_ns = now_ns()
+            for fd in self._watched:
+                self._read(fd, at_ns)
             return [change for change in self.changes if change.at_ns >= instant_ns]
 
     def first(self, instant_ns: int, machine: str, address: str, *, added: bool) -> int | None:

@@ -4,7 +4,7 @@ import os
 import time
 
 import pytest
-from interop.kernels import Held, Kernels, intervals
+from interop.kernels import LATE_NS, Held, Kernels, intervals
 
 from heartbeat.demo.clock import MILLISECOND, now_ns
 from heartbeat.demo.machine import add_address
@@ -46,7 +46,7 @@ def test_intervals_of_a_part_of_the_time():
 
 @pytest.mark.system
 @pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
-def test_a_kernel_is_seen_within_a_few_milliseconds():
+def test_a_kernel_is_seen_as_soon_as_somebody_looked():
     with World() as world:
         router = world.machine("julius", [Interface("eth0", "net", "10.0.0.2/24", "02:00:0a:00:00:02")])
         kernels = Kernels(world.folder, [ONE])
@@ -55,13 +55,17 @@ def test_a_kernel_is_seen_within_a_few_milliseconds():
             kernels.watch(router)
             assert kernels.now() == {"julius": frozenset()}
             with router.netlink() as ip:
+                index = ip.link_lookup(ifname="eth0")[0]
                 before_ns = now_ns()
-                add_address(ip, ip.link_lookup(ifname="eth0")[0], f"{ONE}/24")
+                add_address(ip, index, f"{ONE}/24")
+                added_ns = now_ns()
             until(lambda: len(kernels.changes()) == 2, 5, "the address is seen")
             assert kernels.changes()[1].addresses == {ONE}
             time.sleep(0.05)
             (gap,) = kernels.none(before_ns, now_ns())
-            assert gap.ms < 100 + kernels.late_ms(before_ns)
+            # however busy the machine: between two looks is LATE_NS at most, or what the witness owns up to
+            assert gap.end_ns == kernels.changes()[1].at_ns
+            assert gap.end_ns - added_ns <= max(LATE_NS, kernels.late_ms(before_ns) * MILLISECOND)
             forgotten_ns = now_ns()
             kernels.forget(router)
             world.power_off(router)

@@ -69,7 +69,7 @@ def environment(base: Path, folder: Path, wheel: Path, *options: str) -> Path:
     """A fresh environment with the wheel in it. The folder of its commands."""
     # with its own pip: another Python's may be too old to work on it
     run(base, "-I", "-m", "venv", folder)
-    run(folder / "bin/python", "-m", "pip", "install", "--quiet", *options, wheel)
+    run(folder / "bin/python", "-I", "-m", "pip", "install", "--quiet", *options, wheel)
     return folder / "bin"
 
 
