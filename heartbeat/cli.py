@@ -147,12 +147,9 @@ def _run(paths: Paths, argv: list[str]) -> int:
         raise UsageError("--time-divisor takes a number from 1 to 1000")
     # What a crashed run has left waits for this one. Until the daemon has its real-time class, loading what it needs
     # would take a multiple of the time on a busy machine.
-    try:  # noqa: SIM105  contextlib is not worth its import here
-        os.setpriority(os.PRIO_PROCESS, 0, -20)
-    except OSError:
-        pass
-    from heartbeat import launch
+    from heartbeat import launch, precedence
 
+    precedence.go_first()
     return launch.begin_anew(paths, int(text))
 
 

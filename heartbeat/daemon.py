@@ -14,7 +14,7 @@ import os
 import sys
 import time
 
-from heartbeat import files, persist, privileges, realtime, report
+from heartbeat import files, persist, precedence, privileges, realtime, report
 from heartbeat.control import Control
 from heartbeat.core.actions import ERROR, INFO, WARN
 from heartbeat.core.cluster import Cluster
@@ -147,15 +147,10 @@ class _Daemon:
         self.locked = denied is None
         if denied:
             self._warn(denied)
-        self.realtime = False
-        if not self._config.realtime:
-            if os.getpriority(os.PRIO_PROCESS, 0) < 0:
-                os.setpriority(os.PRIO_PROCESS, 0, 0)  # the start is over
-        else:
-            denied = realtime.go_realtime(self._config.rtprio)
-            self.realtime = denied is None
-            if denied:
-                self._warn(denied)
+        denied = realtime.go_realtime(self._config.rtprio) if self._config.realtime else precedence.go_first()
+        self.realtime = self._config.realtime and denied is None
+        if denied:
+            self._warn(denied)
 
     def _give_up(self, *denied: str | None) -> None:
         for text in denied:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import _socket
 import os
 
+from heartbeat.precedence import FIRST, go_first
+
 try:
     from heartbeat._kernel import lib as _kernel
 except ImportError:
@@ -17,8 +19,6 @@ except ImportError:
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _typeshed
-
-NICE_FALLBACK = -20
 
 
 class _Timer:
@@ -88,7 +88,7 @@ def _may_lock_without_limit() -> bool:
 
 def go_realtime(priority: int | None = None) -> str | None:
     """SCHED_RR at `priority` (default: the middle of the range, as the original); children start as ordinary
-    processes. None, or why not: then nice -20 where that is allowed."""
+    processes. None, or why not: then `go_first`."""
     lowest, highest = os.sched_get_priority_min(os.SCHED_RR), os.sched_get_priority_max(os.SCHED_RR)
     wanted = (lowest + highest) // 2 if priority is None else min(max(priority, lowest), highest)
     try:
@@ -97,13 +97,8 @@ def go_realtime(priority: int | None = None) -> str | None:
         reason = f"no real-time scheduling: {error.strerror} (CAP_SYS_NICE, or LimitRTPRIO={wanted})"
     else:
         return None
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, NICE_FALLBACK)
-        # children of a process with this flag get nice 0 again
-        os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
-    except OSError as error:
-        return f"{reason}; nor nice {NICE_FALLBACK}: {error.strerror}"
-    return f"{reason}; running at nice {NICE_FALLBACK} instead"
+    denied = go_first()
+    return f"{reason}; {f'nor {denied}' if denied else f'running at nice {FIRST} instead'}"
 
 
 def notify(state: str) -> bool:

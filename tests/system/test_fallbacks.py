@@ -156,8 +156,7 @@ class TestWithoutRights:
             assert len(status["warnings"]) == 2
             said_once(node, "WARN: no real-time scheduling")
             said_once(node, "WARN: memory is not locked")
-            (policy,) = [policy_of(pid) for pid, words in node.processes().items() if "run" in words]
-            assert policy == 0, "SCHED_OTHER"
+            assert scheduling_of(node) == ("0", "0"), "nice and SCHED_OTHER"
         # heartbeats may come late under load; not as late as deadtime on an idle machine
         start_ns = now_ns()
         time.sleep(seconds(4 * seed.DEADTIME_S))
@@ -167,6 +166,25 @@ class TestWithoutRights:
         said_once(settled.caesar, "WARN: memory is not locked")
 
 
-def policy_of(pid):
-    """The scheduling policy, as the kernel has it: field 41 of proc(5)'s stat."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[38])
+def test_without_real_time_it_is_the_first_of_the_others(play):
+    with play(seed.Files().with_lines("realtime off")) as pair:
+        pair.boot()
+        pair.settled(holder=pair.julius)
+        for node in pair.nodes:
+            status = node.status()
+            assert (status["realtime"], status["locked"], status["warnings"]) == (False, True, [])
+            assert scheduling_of(node) == ("-20", "0"), "nice and SCHED_OTHER"
+            group = Path(f"/proc/{daemon_of(node)}/autogroup")
+            if group.exists() and (words := group.read_text().split()):  # a kernel that groups by session
+                assert words[-1] == "-20"
+
+
+def daemon_of(node):
+    (pid,) = [pid for pid, words in node.processes().items() if "run" in words]
+    return pid
+
+
+def scheduling_of(node):
+    """The daemon's nice and policy, as the kernel has them: fields 19 and 41 of proc(5)'s stat."""
+    fields = Path(f"/proc/{daemon_of(node)}/stat").read_text().rpartition(")")[2].split()
+    return fields[16], fields[38]

@@ -9,6 +9,7 @@ from tidy.sources import ROOT, imports, imports_of, module_of, python_files, tex
 TOOLS = {
     "heartbeat.paths",
     "heartbeat.poller",
+    "heartbeat.precedence",
     "heartbeat.schedule",
     "heartbeat.lateness",
     "heartbeat.held",
@@ -34,7 +35,7 @@ ALLOWED = {
     "heartbeat.alarm": INTERFACE | TOOLS | {"heartbeat.agents", "heartbeat.children"},
     "heartbeat.peers": INTERFACE | TOOLS | {"heartbeat.children", "heartbeat.persist"},
     "heartbeat.hooks": INTERFACE | TOOLS | {"heartbeat.children"},
-    "heartbeat.realtime": {"heartbeat._kernel"},
+    "heartbeat.realtime": TOOLS | {"heartbeat._kernel"},
     "heartbeat.privileges": {"heartbeat._kernel"},
     "heartbeat.report": INTERFACE,
     "heartbeat.log": INTERFACE | TOOLS,

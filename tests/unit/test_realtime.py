@@ -1,5 +1,6 @@
 """Timer, memory lock, scheduling, the supervisor's protocol; what would change our own process is done in another."""
 
+import fcntl
 import os
 import select
 import signal
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import termios
 import time
 import zlib
 from pathlib import Path
@@ -234,6 +236,33 @@ def test_without_any_right_it_says_both_and_works():
     said = in_a_process("from heartbeat import realtime; print(realtime.go_realtime())", before=without_rights)
     assert said.startswith("no real-time scheduling: Operation not permitted")
     assert "nor nice -20" in said
+
+
+GROUP_OF_THE_SESSION = Path("/proc/self/autogroup")
+
+
+@root
+@pytest.mark.parametrize("terminal", [False, True])
+def test_the_group_of_the_session_goes_first_too_unless_it_has_a_terminal(terminal):
+    if not GROUP_OF_THE_SESSION.exists() or not GROUP_OF_THE_SESSION.read_text():
+        pytest.skip("this kernel does not group processes by session")
+    controller, line = os.openpty()
+
+    def begin_session():
+        os.setsid()
+        if terminal:
+            fcntl.ioctl(line, termios.TIOCSCTTY, 0)
+
+    try:
+        said = in_a_process(
+            "from heartbeat.precedence import go_first\n"
+            f"print(go_first(), open('{GROUP_OF_THE_SESSION}').read().split()[-1])",
+            before=begin_session,
+        )
+    finally:
+        os.close(controller)
+        os.close(line)
+    assert said == f"None {0 if terminal else -20}\n"
 
 
 # The supervisor
