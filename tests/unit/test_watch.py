@@ -305,10 +305,11 @@ def test_it_is_said_on_all_media(station):
 
 
 def test_what_a_line_has_not_taken_is_for_the_daemon_to_see_to(station):
-    """A frame that is longer than the port's queue: nothing else is said over its rest."""
+    """A frame that is longer than all that a pseudo-terminal takes (8,192 octets, and 4,096 for its reader):
+    nothing else is said over its rest."""
     line, _ = station.line()
     station.beat()
-    long = status(b"julius", 5, more=b"x" * 12_000)
+    long = status(b"julius", 5, more=b"x" * 16_000)
     station.own.follow(long, 5, station.now, station.now, 1000 * S)
     station.watch.until = station.now + 5 * S
     assert station.watch.keep() == []
