@@ -15,7 +15,7 @@ def go_first() -> str | None:
 
     Between sessions nice counts for nothing where the kernel groups processes by session (autogroup, sched(7)): with
     sixteen busy ones beside it a daemon had an eighth of a processor, and each delay made work that made the next one.
-    So this session's group goes first as well, unless it has a terminal: then others are in it.
+    So the group of its session goes first as well, unless that has a terminal: then others are in it.
     """
     try:
         os.setpriority(os.PRIO_PROCESS, 0, FIRST)
