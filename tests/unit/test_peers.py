@@ -168,7 +168,7 @@ class Kept:
 
     @property
     def idle(self) -> bool:
-        return self.loop.schedule.next_due() is None and not self.memory._writing
+        return not self.memory._due and not self.memory._writing
 
 
 @pytest.fixture
