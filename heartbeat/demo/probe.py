@@ -10,6 +10,7 @@ stamped by the kernel, so that a late reader bends no figure.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -102,12 +103,11 @@ def ping(track: Track, interface: str, address: str, interval_ns: int) -> None:
     out = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
     # answers are taken where the sender's card shows, so none need be queued here
     out.setsockopt(_SOL_RAW, _ICMP_FILTER, b"\xff\xff\xff\xff")
-    out.connect((address, 0))
     # several instruments on one machine tell their answers apart by it
     identity = os.getpid() & 0xFFFF
 
     def send(number: int) -> None:
-        out.send(_echo_request(identity, number))
+        out.sendto(_echo_request(identity, number), (address, 0))
 
     def number_of(packet: bytes) -> int | None:
         header = _payload(packet, socket.IPPROTO_ICMP)
@@ -161,6 +161,10 @@ class _Receiver:
             try:
                 packet, stamps, _, sender = self._socket.recvmsg(2048, 64)
             except BlockingIOError:
+                return
+            except OSError as error:  # the card is gone: so are the answers, and this instrument soon
+                if error.errno != errno.ENETDOWN:
+                    raise
                 return
             if sender[2] == _PACKET_OUTGOING:
                 continue

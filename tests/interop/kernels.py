@@ -1,14 +1,15 @@
-"""What the routers' kernels hold, asked every few milliseconds: the one witness that knows neither program.
+"""What the routers' kernels hold, asked whenever one has told of a change: the one witness that knows neither program.
 
-A process of its own asks each kernel in turn for its IPv4 addresses, through a netlink socket that was opened in the
+A process of its own asks each kernel in turn for its IPv4 addresses, through netlink sockets that were opened in the
 router's network and handed over to it. It writes what changes to a file; the world reads that.
 
     kernel of julius ◄── netlink ──┐
-                                   ├── this program, each INTERVAL_NS ──► changes, one JSON object a line
+                                   ├── this program, at each change and each LOOK_NS ──► one JSON object a line
     kernel of caesar ◄── netlink ──┘
 
-Rules: it never waits for a daemon, a log or a tool. It knows only the addresses that it is told to watch. What happened
-between two looks is not seen; a look that came late is written down as well, so that nobody trusts what nobody saw.
+Rules: it never waits for a daemon, a log or a tool. It knows only the addresses that it is told to watch. What comes
+and goes before it has looked is not seen. It runs each INTERVAL_NS; where it did so late, that is written down as well,
+so that nobody trusts what nobody saw.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ from system.audit import Interval
 from heartbeat.demo.clock import INSTRUMENT, MILLISECOND, SECOND, now_ns, run_real_time
 from heartbeat.demo.observe import _address
 
-INTERVAL_NS = 4 * MILLISECOND
+INTERVAL_NS = 10 * MILLISECOND
+LOOK_NS = 100 * MILLISECOND
 LATE_NS = 25 * MILLISECOND
 
 # <linux/netlink.h>, <linux/rtnetlink.h>
 _RTM_NEWADDR, _RTM_GETADDR, _NLMSG_DONE, _NLMSG_ERROR = 20, 22, 3, 2
-_NLM_F_REQUEST, _NLM_F_DUMP = 0x1, 0x300
+_NLM_F_REQUEST, _NLM_F_DUMP, _RTMGRP_IPV4_IFADDR = 0x1, 0x300, 0x10
 _HEADER = struct.Struct("=IHHII")
 _IFADDRMSG = struct.pack("=BBBBI", socket.AF_INET, 0, 0, 0, 0)
 _ASK = _HEADER.pack(24, _RTM_GETADDR, _NLM_F_REQUEST | _NLM_F_DUMP, 0, 0) + _IFADDRMSG
@@ -90,9 +92,13 @@ class Kernels:
     def watch(self, router) -> None:
         """It is on, and until `forget` it is looked at."""
         with router.inside():
-            asked = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-        with asked:
-            self._request("watch", router.name, fds=[asked.fileno()])
+            asked, telling = (
+                socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) for _ in range(2)
+            )
+        with asked, telling:
+            telling.setblocking(False)
+            telling.bind((0, _RTMGRP_IPV4_IFADDR))
+            self._request("watch", router.name, fds=[asked.fileno(), telling.fileno()])
 
     def forget(self, router) -> None:
         """It has lost its power, or is about to: from now on it has nothing."""
@@ -106,7 +112,7 @@ class Kernels:
         return [Held(line["at"], line["router"], frozenset(line["held"])) for line in self._lines() if "held" in line]
 
     def late_ms(self, since_ns: int) -> float:
-        """The longest time since then in which nobody looked, where it is longer than LATE_NS."""
+        """The longest time since then in which nobody would have looked, where it is longer than LATE_NS."""
         return max((each["late"] / MILLISECOND for each in self._lines() if each["at"] >= since_ns and "late" in each),
                    default=0.0)  # fmt: skip
 
@@ -145,23 +151,31 @@ class _Look:
     def __init__(self, addresses: Sequence[str], path: str) -> None:
         self._wanted = frozenset(addresses)
         self._asked: dict[str, socket.socket] = {}
+        self.telling: dict[str, socket.socket] = {}
         self.held: dict[str, frozenset[str]] = {}
         self._file = open(path, "w", buffering=1)  # noqa: SIM115 (it ends with the process)
-        self._looked_ns = now_ns()
+        self._ran_ns = self._looked_ns = now_ns()
 
-    def watch(self, router: str, fd: int) -> None:
-        self._asked[router] = socket.socket(fileno=fd)
-        self.all()
+    def watch(self, router: str, asked: int, telling: int) -> None:
+        self._asked[router] = socket.socket(fileno=asked)
+        self.telling[router] = socket.socket(fileno=telling)
+        self.all(now_ns())
 
     def forget(self, router: str) -> None:
         if router in self._asked:
             self._asked.pop(router).close()
+            self.telling.pop(router).close()
             self._note(router, frozenset(), now_ns())
 
-    def all(self) -> None:
-        now = now_ns()
-        if now - self._looked_ns > LATE_NS:
-            self._write(at=now, late=now - self._looked_ns)
+    def runs(self, now: int) -> None:
+        if now - self._ran_ns > LATE_NS:
+            self._write(at=now, late=now - self._ran_ns)
+        self._ran_ns = now
+        told = [_told(each) for each in self.telling.values()]
+        if any(told) or now - self._looked_ns >= LOOK_NS:
+            self.all(now)
+
+    def all(self, now: int) -> None:
         self._looked_ns = now
         found = self._look()
         if any(one & other for one, other in itertools.combinations(found.values(), 2)):
@@ -181,6 +195,19 @@ class _Look:
 
     def _write(self, **fields: object) -> None:
         self._file.write(json.dumps(fields) + "\n")
+
+
+def _told(telling: socket.socket) -> bool:
+    """Has its kernel told of a change? Empties the socket."""
+    told = False
+    while True:
+        try:
+            telling.recv(1 << 16)
+        except BlockingIOError:
+            return told
+        except OSError:  # it has overflowed
+            pass
+        told = True
 
 
 def _addresses(asked: socket.socket) -> Iterator[str]:
@@ -206,21 +233,22 @@ def main() -> None:
     due = now_ns()
     with contextlib.suppress(ConnectionError):
         while True:
-            if select.select([requests], [], [], max(0, due - now_ns()) / SECOND)[0]:
-                text, fds, _, _ = socket.recv_fds(requests, _REQUEST_LIMIT, 1)
+            pause_s = max(0, due - now_ns()) / SECOND
+            if requests in select.select([requests, *look.telling.values()], [], [], pause_s)[0]:
+                text, fds, _, _ = socket.recv_fds(requests, _REQUEST_LIMIT, 2)
                 match json.loads(text) if text else None:
                     case None:
                         return
                     case ["watch", router]:
-                        look.watch(router, fds[0])
+                        look.watch(router, *fds)
                     case ["forget", router]:
                         look.forget(router)
                     case ["now"]:
-                        look.all()
+                        look.all(now_ns())
                 requests.send(json.dumps({name: sorted(held) for name, held in look.held.items()}).encode())
-            if now_ns() >= due:
-                look.all()
-                due = max(due + INTERVAL_NS, now_ns())
+            now = now_ns()
+            look.runs(now)
+            due = max(due + INTERVAL_NS, now) if now >= due else due
 
 
 if __name__ == "__main__":
