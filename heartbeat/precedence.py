@@ -15,7 +15,7 @@ def go_first() -> str | None:
 
     Between sessions nice counts for nothing where the kernel groups processes by session (autogroup, sched(7)): with
     sixteen busy ones beside it a daemon had an eighth of a processor, and each delay made work that made the next one.
-    So the group of its session goes first as well, unless that has a terminal: then others are in it.
+    So it begins a session of its own, unless it has a terminal, and the group of that goes first as well.
     """
     try:
         os.setpriority(os.PRIO_PROCESS, 0, FIRST)
@@ -24,12 +24,17 @@ def go_first() -> str | None:
     except OSError as error:
         return f"nice {FIRST}: {error.strerror} (CAP_SYS_NICE, or LimitNICE={FIRST})"
     try:
-        with open("/proc/self/stat", "rb") as stat:
-            # proc(5): after the name in brackets state, ppid, pgrp, session, tty_nr
-            terminal = int(stat.read().rpartition(b")")[2].split()[4])
-        if not terminal:
+        if not _has_terminal():
+            if os.getsid(0) != os.getpid():
+                os.setsid()  # its other processes are not to go first
             with open("/proc/self/autogroup", "wb", buffering=0) as group:
                 group.write(b"%d" % FIRST)
     except OSError:
-        pass  # a kernel without them: nice is all there is
+        pass  # the leader of a process group stays where it is; a kernel without such groups has nice alone
     return None
+
+
+def _has_terminal() -> bool:
+    with open("/proc/self/stat", "rb") as stat:
+        # proc(5): after the name in brackets state, ppid, pgrp, session, tty_nr
+        return stat.read().rpartition(b")")[2].split()[4] != b"0"

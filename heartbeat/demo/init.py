@@ -23,6 +23,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ _ALL_OF_ITS_OWN = (
     | namespaces.CLONE_NEWUTS
     | namespaces.CLONE_NEWIPC
 )
+_CLEARED_S = 0.5
 _STANDARD_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx")
 
 
@@ -57,8 +59,8 @@ def main() -> None:
     try:
         _become(machine)
     except OSError:
-        if not os.path.exists(machine["run"]):
-            return  # the world was cleared away meanwhile
+        # where the world is being cleared away, this process is killed meanwhile
+        time.sleep(_CLEARED_S)
         raise
     _bury_orphans()
 

@@ -174,17 +174,12 @@ def test_without_real_time_it_is_the_first_of_the_others(play):
             status = node.status()
             assert (status["realtime"], status["locked"], status["warnings"]) == (False, True, [])
             assert scheduling_of(node) == ("-20", "0"), "nice and SCHED_OTHER"
-            group = Path(f"/proc/{daemon_of(node)}/autogroup")
+            group = Path(f"/proc/{node.pid_of(node.daemon)}/autogroup")
             if group.exists() and (words := group.read_text().split()):  # a kernel that groups by session
                 assert words[-1] == "-20"
 
 
-def daemon_of(node):
-    (pid,) = [pid for pid, words in node.processes().items() if "run" in words]
-    return pid
-
-
 def scheduling_of(node):
     """The daemon's nice and policy, as the kernel has them: fields 19 and 41 of proc(5)'s stat."""
-    fields = Path(f"/proc/{daemon_of(node)}/stat").read_text().rpartition(")")[2].split()
+    fields = Path(f"/proc/{node.pid_of(node.daemon)}/stat").read_text().rpartition(")")[2].split()
     return fields[16], fields[38]

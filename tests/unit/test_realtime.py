@@ -243,26 +243,27 @@ GROUP_OF_THE_SESSION = Path("/proc/self/autogroup")
 
 @root
 @pytest.mark.parametrize("terminal", [False, True])
-def test_the_group_of_the_session_goes_first_too_unless_it_has_a_terminal(terminal):
+def test_a_session_of_its_own_goes_first_too_unless_it_has_a_terminal(terminal):
     if not GROUP_OF_THE_SESSION.exists() or not GROUP_OF_THE_SESSION.read_text():
         pytest.skip("this kernel does not group processes by session")
+    before = GROUP_OF_THE_SESSION.read_text()
     controller, line = os.openpty()
 
     def begin_session():
         os.setsid()
-        if terminal:
-            fcntl.ioctl(line, termios.TIOCSCTTY, 0)
+        fcntl.ioctl(line, termios.TIOCSCTTY, 0)
 
     try:
         said = in_a_process(
-            "from heartbeat.precedence import go_first\n"
-            f"print(go_first(), open('{GROUP_OF_THE_SESSION}').read().split()[-1])",
-            before=begin_session,
+            "import os\nfrom heartbeat.precedence import go_first\n"
+            f"print(go_first(), os.getsid(0) == os.getpid(), open('{GROUP_OF_THE_SESSION}').read().split()[-1])",
+            before=begin_session if terminal else None,
         )
     finally:
         os.close(controller)
         os.close(line)
-    assert said == f"None {0 if terminal else -20}\n"
+    assert said == f"None True {0 if terminal else -20}\n"
+    assert GROUP_OF_THE_SESSION.read_text() == before, "who started it goes no sooner"
 
 
 # The supervisor
