@@ -8,8 +8,8 @@ router's network and handed over to it. It writes what changes to a file; the wo
     kernel of caesar ◄── netlink ──┘
 
 Rules: it never waits for a daemon, a log or a tool. It knows only the addresses that it is told to watch. What comes
-and goes before it has looked is not seen. It runs each INTERVAL_NS; where it did so late, that is written down as well,
-so that nobody trusts what nobody saw.
+and goes before it has looked is not seen. It runs each INTERVAL_NS at least; where it did so late, that is written down
+as well, so that nobody trusts what nobody saw.
 """
 
 from __future__ import annotations
@@ -230,11 +230,9 @@ def main() -> None:
     requests = socket.socket(fileno=int(fd))
     look = _Look(addresses, path)
     run_real_time(INSTRUMENT)
-    due = now_ns()
     with contextlib.suppress(ConnectionError):
         while True:
-            pause_s = max(0, due - now_ns()) / SECOND
-            if requests in select.select([requests, *look.telling.values()], [], [], pause_s)[0]:
+            if requests in select.select([requests, *look.telling.values()], [], [], INTERVAL_NS / SECOND)[0]:
                 text, fds, _, _ = socket.recv_fds(requests, _REQUEST_LIMIT, 2)
                 match json.loads(text) if text else None:
                     case None:
@@ -246,9 +244,7 @@ def main() -> None:
                     case ["now"]:
                         look.all(now_ns())
                 requests.send(json.dumps({name: sorted(held) for name, held in look.held.items()}).encode())
-            now = now_ns()
-            look.runs(now)
-            due = max(due + INTERVAL_NS, now) if now >= due else due
+            look.runs(now_ns())
 
 
 if __name__ == "__main__":

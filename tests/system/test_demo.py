@@ -24,6 +24,7 @@ from heartbeat.demo import seed
 from heartbeat.demo.clock import MILLISECOND, SECOND, now_ns
 from heartbeat.demo.machine import add_address
 from heartbeat.demo.node import Node
+from heartbeat.demo.observe import Observer
 from heartbeat.demo.pair import Pair
 from heartbeat.demo.scenes import Stage
 from heartbeat.demo.world import World, until
@@ -335,6 +336,21 @@ def test_the_observer_tells_when_a_kernel_changed(pair: Pair) -> None:
     ]
     assert all(before_ns < move.at_ns < after_ns + SECOND for move in pair.moves(before_ns))
     assert pair.world.observer.first(before_ns, "caesar", "10.0.0.254", added=False) is None
+
+
+def test_the_observer_knows_what_a_kernel_was_asked_about_however_late_its_thread_is(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Observer, "_run", lambda observer: None)
+    observer = Observer()
+    try:
+        observer.watch(pair.second)
+        before_ns = now_ns()
+        take(pair.second, pair)
+        assert pair.held()["caesar"] == 2
+        assert [move.added for move in observer.since(before_ns)] == [True, True]
+    finally:
+        observer.close()
 
 
 def test_a_power_failure_ends_every_process_and_forgets_all_but_the_disk(pair: Pair) -> None:

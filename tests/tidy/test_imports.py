@@ -35,7 +35,7 @@ ALLOWED = {
     "heartbeat.alarm": INTERFACE | TOOLS | {"heartbeat.agents", "heartbeat.children"},
     "heartbeat.peers": INTERFACE | TOOLS | {"heartbeat.children", "heartbeat.persist"},
     "heartbeat.hooks": INTERFACE | TOOLS | {"heartbeat.children"},
-    "heartbeat.realtime": TOOLS | {"heartbeat._kernel"},
+    "heartbeat.realtime": {"heartbeat._kernel", "heartbeat.precedence"},
     "heartbeat.privileges": {"heartbeat._kernel"},
     "heartbeat.report": INTERFACE,
     "heartbeat.log": INTERFACE | TOOLS,
